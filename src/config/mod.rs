@@ -1,0 +1,145 @@
+//! The configuration: what people write, and the typed values the rest of the house sees.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::service::ServiceSpec;
+
+/// The whole configuration, valid and with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub domain: Option<String>,
+    pub data_dir: PathBuf,
+    pub proxy: ProxyConfig,
+    pub admin: AdminConfig,
+    pub caddy: CaddyConfig,
+    pub docker: DockerConfig,
+    pub log: LogConfig,
+    pub shutdown: ShutdownConfig,
+    pub services: Vec<ServiceSpec>,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyConfig {
+    pub listen: Vec<Listen>,
+    /// Permissions of unix sockets, `0o660`.
+    pub socket_mode: u32,
+    pub socket_group: Option<String>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Holds in all services together.
+    pub max_held: usize,
+    pub timeouts: ProxyTimeouts,
+    pub limits: ProxyLimits,
+}
+
+/// Each without progress; `None` is `never`. None counts while a service wakes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyTimeouts {
+    pub head: Option<Duration>,
+    pub keep_alive: Option<Duration>,
+    pub body: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub response_head: Option<Duration>,
+    pub write: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyLimits {
+    /// Bytes of a request's head.
+    pub head: usize,
+    /// Count of header fields.
+    pub fields: usize,
+    /// Bytes of a request's target.
+    pub target: usize,
+    pub connections: usize,
+    /// Streams of one HTTP/2 connection.
+    pub streams: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaddyMode {
+    /// Publish by Caddy's admin API.
+    Managed,
+    /// Write a file to import.
+    File,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaddyTls {
+    /// Caddy's automatic HTTPS, on demand with our `ask`.
+    Auto,
+    Internal,
+    Off,
+}
+
+/// Where Caddy's admin API answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaddyAddress {
+    /// `host:port`, without scheme.
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaddyConfig {
+    pub mode: CaddyMode,
+    pub admin: CaddyAddress,
+    /// Where mode `file` writes, atomically.
+    pub file: PathBuf,
+    /// A glob of the operator's own sites and global options, imported in mode `managed`.
+    pub extra: Option<String>,
+    pub take_over: bool,
+    pub tls: CaddyTls,
+    pub http_port: u16,
+    pub https_port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerConfig {
+    pub host: DockerHost,
+    pub labels: bool,
+}
+
+/// Where the engine's API answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerHost {
+    Unix(PathBuf),
+    /// `host:port`, plain HTTP (a socket proxy).
+    Tcp(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    pub level: tracing::Level,
+    pub format: LogFormat,
+    /// One line a request.
+    pub access: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShutdownConfig {
+    /// How long a drain may take.
+    pub grace: Duration,
+    /// Whether services are stopped with WakeDock.
+    pub stop_services: bool,
+}

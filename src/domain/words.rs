@@ -1,0 +1,159 @@
+//! The closed vocabulary: one word per thing, in code, logs, metrics, API and pages.
+
+use std::fmt;
+use std::time::Duration;
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident => $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vmeta])* $variant),+ }
+
+        impl $name {
+            /// Every value, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word used in logs, metrics, API and pages.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The value that is written as `word`.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Where a service stands, in WakeDock's eyes. Not to be mixed with Docker's container state.
+    Phase {
+        /// Off or paused; the next request wakes it.
+        Asleep => "asleep",
+        /// Ordered to start (or seen starting), the application does not answer yet.
+        Waking => "waking",
+        /// Requests go through.
+        Ready => "ready",
+        /// Ordered to stop or pause; requests are held.
+        Stopping => "stopping",
+        /// The last wake failed; backing off until the next try.
+        Failed => "failed",
+    }
+}
+
+words! {
+    /// Why a service was woken.
+    WakeCause {
+        /// Somebody asked for it.
+        Request => "request",
+        /// By hand.
+        Manual => "manual",
+        /// By schedule.
+        Schedule => "schedule",
+        /// Found running when WakeDock started.
+        Startup => "startup",
+        /// Another service needs it.
+        Dependency => "dependency",
+        /// Somebody else started the container.
+        External => "external",
+        /// Ahead of the usual hour.
+        Forecast => "forecast",
+    }
+}
+
+words! {
+    /// Why a service was stopped.
+    StopCause {
+        /// Nobody used it for long enough.
+        Idle => "idle",
+        /// By hand.
+        Manual => "manual",
+        /// Its wake failed, and what was started is stopped again.
+        FailedWake => "failed_wake",
+        /// WakeDock shuts down and was told to stop its services.
+        Shutdown => "shutdown",
+        /// It ended without WakeDock's doing.
+        External => "external",
+        /// By schedule.
+        Schedule => "schedule",
+        /// Memory ran short.
+        Pressure => "pressure",
+    }
+}
+
+words! {
+    /// How a wake ended.
+    WakeOutcome {
+        /// The application answers.
+        Ready => "ready",
+        /// It could not be started, or it ended again.
+        Failed => "failed",
+        /// It did not answer in time.
+        Timeout => "timeout",
+        /// It was stopped, or let go, on the way.
+        Cancelled => "cancelled",
+    }
+}
+
+/// A domain answer "no". Not an error: nothing is broken, the request is just not served now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// No service has this host.
+    UnknownHost,
+    /// The wake this request waited for failed; the next one may be tried after `retry_after`.
+    Failed { retry_after: Duration },
+    /// A wake failed a short time ago, and the next one is not due yet.
+    BackingOff { retry_after: Duration },
+    /// The client's patience, `hold_timeout`, ended before the service was ready.
+    HoldTimeout,
+    /// More requests are held than `max_held` allows.
+    Overloaded,
+    /// WakeDock is shutting down.
+    Draining,
+    /// The operator took the service out of use.
+    Disabled,
+    /// Docker does not answer, so nothing can be woken.
+    EngineUnavailable,
+}
+
+impl Refusal {
+    /// The word for logs, metrics and `X-WakeDock`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownHost => "unknown-host",
+            Self::Failed { .. } => "failed",
+            Self::BackingOff { .. } => "backing-off",
+            Self::HoldTimeout => "hold-timeout",
+            Self::Overloaded => "overloaded",
+            Self::Draining => "draining",
+            Self::Disabled => "disabled",
+            Self::EngineUnavailable => "engine-unavailable",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_round_trip() {
+        for phase in Phase::ALL {
+            assert_eq!(Phase::parse(phase.as_str()), Some(*phase));
+        }
+        for cause in StopCause::ALL {
+            assert_eq!(StopCause::parse(cause.as_str()), Some(*cause));
+        }
+        assert_eq!(Phase::parse("sleepy"), None);
+    }
+}

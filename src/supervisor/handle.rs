@@ -1,0 +1,328 @@
+//! The way to talk to one service: take a lease, wait for one, watch it, order it about.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::domain::address::Upstream;
+use crate::domain::lifecycle::DemandId;
+use crate::domain::name::ServiceName;
+use crate::domain::service::ServiceSpec;
+use crate::domain::time::Moment;
+use crate::domain::words::{Phase, Refusal, StopCause, WakeCause};
+use crate::metrics::ServiceMetrics;
+use crate::supervisor::lease::{Gate, Lease};
+
+/// What everybody may know about a service at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub phase: Phase,
+    /// Since when it is in this phase.
+    pub since: Moment,
+    /// In `waking`: what it waits for.
+    pub step: WakeStep,
+    /// How long a wake of this service usually takes, from its own past.
+    pub usual: Option<Duration>,
+    /// In `failed`, and in `stopping` after a failed wake.
+    pub failure: Option<Arc<Failure>>,
+    /// Asleep with its memory kept.
+    pub paused: bool,
+    /// What stopped it last, or stops it now.
+    pub stop_cause: Option<StopCause>,
+    /// What woke it last, or wakes it now.
+    pub wake_cause: Option<WakeCause>,
+}
+
+impl Snapshot {
+    #[must_use]
+    pub fn new(phase: Phase, since: Moment) -> Self {
+        Self {
+            phase,
+            since,
+            step: WakeStep::Starting,
+            usual: None,
+            failure: None,
+            paused: false,
+            stop_cause: None,
+            wake_cause: None,
+        }
+    }
+}
+
+/// How far a wake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeStep {
+    /// Docker starts the container.
+    Starting,
+    /// The container runs, the application does not answer yet.
+    Probing,
+}
+
+/// Why the last wake failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// For the operator: may name the container, its image and Docker's message.
+    pub reason: String,
+    /// The container's last log lines.
+    pub log: Vec<String>,
+    /// When the next try is allowed.
+    pub retry_at: Moment,
+}
+
+/// What others ask of a service's actor.
+#[derive(Debug)]
+pub enum Message {
+    /// A request waits for a lease.
+    Demand {
+        id: DemandId,
+        answer: oneshot::Sender<Result<Lease, Refusal>>,
+    },
+    /// It went away, or its patience ended.
+    Withdraw(DemandId),
+    /// Wake it without waiting for it.
+    Wake {
+        cause: WakeCause,
+    },
+    Stop {
+        cause: StopCause,
+    },
+    /// The upstream refused or reset a connection: look at the container again.
+    Recheck {
+        upstream: Upstream,
+        done: oneshot::Sender<()>,
+    },
+    /// Something happened to the container.
+    Event(crate::ports::ContainerEvent),
+    /// Compare with the engine.
+    Reconcile {
+        done: Option<oneshot::Sender<()>>,
+    },
+    Respec(Arc<ServiceSpec>),
+    /// The service is no longer ours: refuse who waits, stop nothing.
+    Retire,
+}
+
+/// What a service's actor and its handles share.
+#[derive(Debug)]
+pub struct Shared {
+    pub(super) spec: ArcSwap<ServiceSpec>,
+    pub(super) gate: Gate,
+    pub(super) snapshot: watch::Sender<Snapshot>,
+    pub(super) metrics: Arc<ServiceMetrics>,
+    messages: mpsc::UnboundedSender<Message>,
+    holds: AtomicUsize,
+    all_holds: Arc<HoldLimit>,
+    /// Rung when a service of which the store believes that it is quiet is used again.
+    busy: Arc<Notify>,
+    next_demand: std::sync::atomic::AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn busy_again(&self) {
+        self.busy.notify_one();
+    }
+}
+
+/// The bound on holds in all services together.
+#[derive(Debug)]
+pub struct HoldLimit {
+    limit: AtomicUsize,
+    held: AtomicUsize,
+}
+
+impl HoldLimit {
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit: AtomicUsize::new(limit), held: AtomicUsize::new(0) }
+    }
+
+    /// A new bound, from a changed configuration.
+    pub fn set(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+}
+
+/// One place among the held, of the service and of all.
+struct HoldPlace<'a>(&'a Shared);
+
+impl<'a> HoldPlace<'a> {
+    fn take(shared: &'a Shared) -> Option<Self> {
+        let own = shared.spec.load().max_held;
+        if shared.holds.fetch_add(1, Ordering::AcqRel) >= own {
+            shared.holds.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        let all = &shared.all_holds;
+        if all.held.fetch_add(1, Ordering::AcqRel) >= all.limit.load(Ordering::Relaxed) {
+            all.held.fetch_sub(1, Ordering::AcqRel);
+            shared.holds.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Self(shared))
+    }
+}
+
+impl Drop for HoldPlace<'_> {
+    fn drop(&mut self) {
+        self.0.all_holds.held.fetch_sub(1, Ordering::AcqRel);
+        self.0.holds.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A demand that is withdrawn when its client goes away. The wake goes on: it belongs to the
+/// service, not to the client.
+struct Withdrawal<'a> {
+    shared: &'a Shared,
+    id: DemandId,
+    answered: bool,
+}
+
+impl Drop for Withdrawal<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            // An actor that is gone has refused everybody already.
+            let _ = self.shared.messages.send(Message::Withdraw(self.id));
+        }
+    }
+}
+
+/// Talks to one service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ServiceHandle(Arc<Shared>);
+
+impl ServiceHandle {
+    /// A handle and the mailbox its actor reads.
+    #[must_use]
+    pub fn new(
+        spec: Arc<ServiceSpec>,
+        metrics: Arc<ServiceMetrics>,
+        all_holds: Arc<HoldLimit>,
+        busy: Arc<Notify>,
+        now: Moment,
+    ) -> (Self, mpsc::UnboundedReceiver<Message>) {
+        let (messages, mailbox) = mpsc::unbounded_channel();
+        let shared = Shared {
+            spec: ArcSwap::new(spec),
+            gate: Gate::default(),
+            snapshot: watch::Sender::new(Snapshot::new(Phase::Asleep, now)),
+            metrics,
+            messages,
+            holds: AtomicUsize::new(0),
+            all_holds,
+            busy,
+            next_demand: std::sync::atomic::AtomicU64::new(0),
+        };
+        (Self(Arc::new(shared)), mailbox)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn name(&self) -> ServiceName {
+        self.0.spec.load().name.clone()
+    }
+
+    /// What the operator wants of it, as of now.
+    #[must_use]
+    pub fn spec(&self) -> Guard<Arc<ServiceSpec>> {
+        self.0.spec.load()
+    }
+
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<ServiceMetrics> {
+        &self.0.metrics
+    }
+
+    /// The warm path: a lease where the service is ready.
+    #[must_use]
+    pub fn lease(&self) -> Option<Lease> {
+        Lease::take(&self.0)
+    }
+
+    /// The cold path: waits for a lease, for `patience` at most, waking the service where it
+    /// sleeps. Dropping the future gives up the place, not the wake.
+    ///
+    /// # Errors
+    /// The refusal, where there will be no lease.
+    pub async fn hold(&self, patience: Duration) -> Result<Lease, Refusal> {
+        // A request that came between two phases may find the gate open by now.
+        if let Some(lease) = self.lease() {
+            return Ok(lease);
+        }
+        let _place = HoldPlace::take(&self.0).ok_or(Refusal::Overloaded)?;
+        let id = DemandId(self.0.next_demand.fetch_add(1, Ordering::Relaxed));
+        let (answer, lease) = oneshot::channel();
+        let mut withdrawal = Withdrawal { shared: &self.0, id, answered: false };
+        if self.0.messages.send(Message::Demand { id, answer }).is_err() {
+            withdrawal.answered = true;
+            return Err(Refusal::UnknownHost);
+        }
+        let outcome = tokio::time::timeout(patience, lease).await;
+        withdrawal.answered = outcome.is_ok();
+        match outcome {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Refusal::UnknownHost),
+            Err(_) => Err(Refusal::HoldTimeout),
+        }
+    }
+
+    /// Wakes the service without waiting for it.
+    pub fn wake(&self, cause: WakeCause) {
+        let _ = self.0.messages.send(Message::Wake { cause });
+    }
+
+    /// Stops the service.
+    pub fn stop(&self, cause: StopCause) {
+        let _ = self.0.messages.send(Message::Stop { cause });
+    }
+
+    /// The upstream of a lease refused or reset the connection: has the container looked at again.
+    /// When it returns, the gate tells the truth.
+    pub fn recheck(&self, upstream: Upstream) -> impl Future<Output = ()> + use<> {
+        let (done, checked) = oneshot::channel();
+        let _ = self.0.messages.send(Message::Recheck { upstream, done });
+        async move {
+            let _ = checked.await;
+        }
+    }
+
+    pub(super) fn send(&self, message: Message) {
+        let _ = self.0.messages.send(message);
+    }
+
+    /// The service as of now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot.borrow().clone()
+    }
+
+    /// Every change of the service from now on.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.0.snapshot.subscribe()
+    }
+
+    /// The gate: to be opened and closed by the service's actor alone.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// How many leases are out.
+    #[must_use]
+    pub fn leases(&self) -> u64 {
+        self.0.gate.leases()
+    }
+
+    /// How many requests are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.0.holds.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,3 @@
+//! The built binary, real Docker, real Caddy.
+
+mod harness;
