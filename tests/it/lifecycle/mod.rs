@@ -1,0 +1,4 @@
+//! The lifecycle machine: told stories, and random walks against a model of the world.
+
+mod stories;
+mod walks;
