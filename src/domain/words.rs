@@ -104,6 +104,31 @@ words! {
     }
 }
 
+words! {
+    /// Why WakeDock answered a request itself: the value of `X-WakeDock`.
+    Reason {
+        Waking => "waking",
+        Failed => "failed",
+        BackingOff => "backing-off",
+        Overloaded => "overloaded",
+        Draining => "draining",
+        Disabled => "disabled",
+        EngineUnavailable => "engine-unavailable",
+        Prefetch => "prefetch",
+        HoldTimeout => "hold-timeout",
+        UpstreamTimeout => "upstream-timeout",
+        UpstreamError => "upstream-error",
+        UnknownHost => "unknown-host",
+        /// Under `/.wakedock/`.
+        NotFound => "not-found",
+        BadRequest => "bad-request",
+        TooLarge => "too-large",
+        Internal => "internal",
+        /// An operator's rule answered it.
+        Ignored => "ignored",
+    }
+}
+
 /// A domain answer "no". Not an error: nothing is broken, the request is just not served now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -128,16 +153,16 @@ pub enum Refusal {
 impl Refusal {
     /// The word for logs, metrics and `X-WakeDock`.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn reason(self) -> Reason {
         match self {
-            Self::UnknownHost => "unknown-host",
-            Self::Failed { .. } => "failed",
-            Self::BackingOff { .. } => "backing-off",
-            Self::HoldTimeout => "hold-timeout",
-            Self::Overloaded => "overloaded",
-            Self::Draining => "draining",
-            Self::Disabled => "disabled",
-            Self::EngineUnavailable => "engine-unavailable",
+            Self::UnknownHost => Reason::UnknownHost,
+            Self::Failed { .. } => Reason::Failed,
+            Self::BackingOff { .. } => Reason::BackingOff,
+            Self::HoldTimeout => Reason::HoldTimeout,
+            Self::Overloaded => Reason::Overloaded,
+            Self::Draining => Reason::Draining,
+            Self::Disabled => Reason::Disabled,
+            Self::EngineUnavailable => Reason::EngineUnavailable,
         }
     }
 }

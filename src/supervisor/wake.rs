@@ -1,0 +1,271 @@
+//! The order to wake one service: start or unpause its container, find its address, and wait
+//! until the application itself answers. It runs beside the actor and reports once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock;
+use crate::domain::lifecycle::{Generation, WakeFailure, WakeKind};
+use crate::domain::service::ServiceSpec;
+use crate::domain::time::{Moment, Timestamp};
+use crate::engine::locate;
+use crate::ports::{
+    Container, ContainerEngine, ContainerId, ContainerState, InspectError, OrderError, Prober,
+};
+use crate::probe::{Readied, ReadinessPlan, wait_ready};
+use crate::supervisor::handle::WakeStep;
+
+/// How many times a container that changes under our hands is looked at anew.
+const ATTEMPTS: usize = 4;
+/// The last lines of a container that are kept for the operator when its wake fails.
+pub(super) const LOG_LINES: usize = 20;
+
+/// What the actor knows of the container without asking again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) id: ContainerId,
+    pub(super) state: ContainerState,
+    pub(super) started_at: Option<Timestamp>,
+    /// Where it answered when it ran last.
+    pub(super) address: Option<SocketAddr>,
+}
+
+impl Known {
+    pub(super) fn of(container: &Container, address: Option<SocketAddr>) -> Self {
+        Self {
+            id: container.id.clone(),
+            state: container.state,
+            started_at: container.started_at,
+            address,
+        }
+    }
+}
+
+/// One wake to be carried out.
+pub(super) struct WakeOrder {
+    pub(super) order: Generation,
+    pub(super) kind: WakeKind,
+    pub(super) spec: Arc<ServiceSpec>,
+    pub(super) deadline: Moment,
+    pub(super) known: Option<Known>,
+    /// Rung when something happened to the container.
+    pub(super) changed: Arc<Notify>,
+    pub(super) progress: mpsc::UnboundedSender<WakeStep>,
+}
+
+/// How the order ended.
+pub(super) struct WakeReport {
+    pub(super) order: Generation,
+    pub(super) result: Result<Awake, WakeProblem>,
+}
+
+/// A container whose application answers.
+pub(super) struct Awake {
+    pub(super) known: Known,
+    pub(super) address: SocketAddr,
+    /// When the order went out to Docker; `None` where there was none to give.
+    pub(super) ordered_at: Option<Moment>,
+    pub(super) ready_at: Moment,
+    /// For the operator: it is ready, but not as configured.
+    pub(super) warning: Option<String>,
+}
+
+/// Why there is no application that answers.
+pub(super) struct WakeProblem {
+    pub(super) failure: WakeFailure,
+    /// It may run by our doing, and is to be stopped.
+    pub(super) clean_up: bool,
+    pub(super) reason: String,
+    pub(super) log: Vec<String>,
+}
+
+impl WakeProblem {
+    fn refused(reason: String, clean_up: bool) -> Self {
+        Self { failure: WakeFailure::Refused, clean_up, reason, log: Vec::new() }
+    }
+
+    fn away() -> Self {
+        let reason = "Docker does not answer".to_owned();
+        Self { failure: WakeFailure::EngineAway, clean_up: false, reason, log: Vec::new() }
+    }
+}
+
+/// What the order works with.
+pub(super) struct Wakers {
+    pub(super) engine: Arc<dyn ContainerEngine>,
+    pub(super) prober: Arc<dyn Prober>,
+}
+
+/// Carries the order out.
+pub(super) async fn wake(tools: Arc<Wakers>, order: WakeOrder) -> WakeReport {
+    let result = tools.carry_out(&order).await;
+    WakeReport { order: order.order, result }
+}
+
+/// What was done to the container.
+struct Started {
+    known: Known,
+    unpaused: bool,
+    ordered_at: Option<Moment>,
+}
+
+impl Wakers {
+    async fn carry_out(&self, order: &WakeOrder) -> Result<Awake, WakeProblem> {
+        let started = self.start(order).await?;
+        if started.unpaused && let Some(address) = started.known.address {
+            // It never stopped listening, and a pause does not change its address.
+            return Ok(Awake {
+                known: Known { state: ContainerState::Running, ..started.known },
+                address,
+                ordered_at: started.ordered_at,
+                ready_at: clock::now(),
+                warning: None,
+            });
+        }
+        let _ = order.progress.send(WakeStep::Probing);
+        self.until_ready(order, started).await
+    }
+
+    /// Starts or unpauses it, whatever it is doing now.
+    async fn start(&self, order: &WakeOrder) -> Result<Started, WakeProblem> {
+        let mut known = order.known.clone();
+        let mut last_conflict = String::new();
+        for _ in 0..ATTEMPTS {
+            let target = match known.take() {
+                Some(known) => known,
+                None => Known::of(&self.look(order).await?, None),
+            };
+            if order.kind == WakeKind::Adopt && target.state != ContainerState::Paused {
+                return Ok(Started { known: target, unpaused: false, ordered_at: None });
+            }
+            let ordered_at = clock::now();
+            let unpaused = target.state == ContainerState::Paused;
+            let outcome = self.until_answered(order, || async {
+                if unpaused {
+                    self.engine.unpause(&target.id).await
+                } else {
+                    self.engine.start(&target.id).await
+                }
+            });
+            match outcome.await? {
+                Ok(()) => return Ok(Started { known: target, unpaused, ordered_at: Some(ordered_at) }),
+                // It was made anew, or is in another state than the last event said: look again.
+                Err(OrderError::Missing { .. }) => {}
+                Err(OrderError::Conflict { message }) => last_conflict = message,
+                Err(error @ OrderError::Refused { .. }) => {
+                    return Err(WakeProblem::refused(error.to_string(), false));
+                }
+                Err(OrderError::Away(_)) => return Err(WakeProblem::away()),
+            }
+        }
+        Err(WakeProblem::refused(format!("Docker will not start it: {last_conflict}"), false))
+    }
+
+    async fn look(&self, order: &WakeOrder) -> Result<Container, WakeProblem> {
+        let name = order.spec.container.as_str();
+        loop {
+            match self.engine.inspect(name).await {
+                Ok(container) => return Ok(container),
+                Err(InspectError::Away(_)) => wait_for_docker(order.deadline).await?,
+                Err(error @ (InspectError::Missing { .. } | InspectError::Refused { .. })) => {
+                    return Err(WakeProblem::refused(error.to_string(), false));
+                }
+            }
+        }
+    }
+
+    /// Repeats a call while Docker is away, until the wake's time is over.
+    async fn until_answered<F>(
+        &self,
+        order: &WakeOrder,
+        call: impl Fn() -> F,
+    ) -> Result<Result<(), OrderError>, WakeProblem>
+    where
+        F: Future<Output = Result<(), OrderError>>,
+    {
+        loop {
+            match call().await {
+                Err(OrderError::Away(_)) => wait_for_docker(order.deadline).await?,
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    async fn until_ready(&self, order: &WakeOrder, started: Started) -> Result<Awake, WakeProblem> {
+        let ours = started.ordered_at.is_some();
+        let container = self.look(order).await.map_err(|problem| WakeProblem { clean_up: ours, ..problem })?;
+        if !matches!(container.state, ContainerState::Running | ContainerState::Restarting) {
+            return Err(self.exited(&container.id, container.exit_code, ours).await);
+        }
+        let spec = &order.spec;
+        let located = locate(&*self.engine, &container, &spec.address, spec.port)
+            .await
+            .map_err(|error| WakeProblem::refused(error.to_string(), ours))?;
+        let plan = ReadinessPlan {
+            readiness: &spec.readiness,
+            container: &container,
+            address: located.address,
+            published: located.published,
+            host: host_field(spec),
+            deadline: order.deadline,
+        };
+        match wait_ready(&*self.prober, &*self.engine, plan, &order.changed).await {
+            Readied::Ready { warning } => Ok(awake(&container, located.address, &started, warning)),
+            Readied::Exited { code } => Err(self.exited(&container.id, code, ours).await),
+            Readied::TimedOut if order.kind == WakeKind::Adopt => {
+                let warning = format!(
+                    "it runs, but did not answer within {:?}; requests go to it all the same",
+                    spec.wake_timeout
+                );
+                Ok(awake(&container, located.address, &started, Some(warning)))
+            }
+            // The machine's own deadline is the same, and ends the wake.
+            Readied::TimedOut => std::future::pending().await,
+        }
+    }
+
+    async fn exited(&self, id: &ContainerId, code: Option<i64>, ours: bool) -> WakeProblem {
+        let reason = match code {
+            Some(code) => format!("exited with code {code} before it answered"),
+            None => "ended before it answered".to_owned(),
+        };
+        let log = self.engine.logs(id, LOG_LINES).await.unwrap_or_default();
+        WakeProblem { failure: WakeFailure::Exited, clean_up: ours, reason, log }
+    }
+}
+
+fn awake(container: &Container, address: SocketAddr, started: &Started, warning: Option<String>) -> Awake {
+    Awake {
+        known: Known::of(container, Some(address)),
+        address,
+        ordered_at: started.ordered_at,
+        ready_at: clock::now(),
+        warning,
+    }
+}
+
+/// What a readiness probe says in its `Host` field: the first host, which the application expects.
+fn host_field(spec: &ServiceSpec) -> String {
+    use crate::domain::host::HostPattern;
+    spec.hosts
+        .iter()
+        .find_map(|host| match host {
+            HostPattern::Exact(host) => Some(host.to_string()),
+            HostPattern::Wildcard(_) => None,
+        })
+        .unwrap_or_else(|| spec.name.to_string())
+}
+
+/// Lets a moment pass before Docker is asked again; fails when the wake's time is over.
+async fn wait_for_docker(deadline: Moment) -> Result<(), WakeProblem> {
+    let pause = Duration::from_millis(100);
+    // A little early, so that the answer "Docker is away" comes before the wake's own timeout.
+    if clock::now() + pause * 2 >= deadline {
+        return Err(WakeProblem::away());
+    }
+    tokio::time::sleep(pause).await;
+    Ok(())
+}
