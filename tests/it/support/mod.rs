@@ -1,1 +1,7 @@
-//! (next)
+//! What the tests of this binary share.
+
+// Helpers count as tests, too, for clippy.
+#![cfg(test)]
+
+pub(crate) mod fake_engine;
+pub(crate) mod fake_prober;
