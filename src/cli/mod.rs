@@ -1,1 +1,96 @@
-//! (written next)
+//! The command line: reads it, prints, and turns outcomes into exit codes.
+
+mod config;
+mod terminal;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app;
+use crate::config::{Config, Loaded, load, process_env};
+use terminal::Terminal;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Fine = 0,
+    Failed = 1,
+    /// Connections were still open when the grace period of a shutdown was over.
+    DrainTimedOut = 2,
+    /// The command line or the configuration is wrong.
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Lets Docker services sleep until somebody asks for them.
+#[derive(Debug, Parser)]
+#[command(name = "wakedock", version, propagate_version = true, subcommand_required = true)]
+struct Arguments {
+    /// Configuration file [default: $WAKEDOCK_CONFIG, ./config/config.yml, /etc/wakedock/config.yml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run WakeDock
+    Serve,
+    /// Check, print and explain the configuration
+    Config {
+        #[command(subcommand)]
+        command: config::ConfigCommand,
+    },
+    /// Print the Caddyfile that WakeDock publishes
+    Caddyfile,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let terminal = Terminal::new();
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are errors to clap as well; a closed output is nobody's fault.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Fine.into() };
+        }
+    };
+    let load = || load(arguments.config.as_deref(), process_env());
+    match arguments.command {
+        Command::Serve => match load() {
+            Ok(loaded) => app::serve(loaded),
+            Err(problems) => terminal.refuse(&problems).into(),
+        },
+        Command::Config { command } => config::run(&command, load, &terminal).into(),
+        Command::Caddyfile => match load() {
+            Ok(Loaded { config, .. }) => caddyfile(&config, &terminal).into(),
+            Err(problems) => terminal.refuse(&problems).into(),
+        },
+    }
+}
+
+fn caddyfile(config: &Config, terminal: &Terminal) -> Exit {
+    match app::caddyfile(config) {
+        Ok(text) => terminal.print(&text),
+        Err(error) => {
+            terminal.complain(&format!("the Caddyfile cannot be rendered: {error}"));
+            Exit::Failed
+        }
+    }
+}

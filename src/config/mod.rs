@@ -1,10 +1,34 @@
 //! The configuration: what people write, and the typed values the rest of the house sees.
 
+mod check;
+mod defaults;
+mod document;
+mod env;
+mod keys;
+mod kind;
+mod load;
+mod print;
+mod problem;
+mod report;
+mod service;
+mod table;
+mod units;
+mod watch;
+mod yaml;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::service::ServiceSpec;
+
+pub use document::{example, reference, schema};
+pub use env::process_env;
+pub use load::{Loaded, load};
+pub use print::effective;
+pub use problem::{ConfigProblems, Fault, Place, Problem, Warning};
+pub use units::{format_duration, format_size, parse_duration, parse_size};
+pub use watch::{ConfigWatcher, ReloadHandle};
 
 /// The whole configuration, valid and with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,4 +166,18 @@ pub struct ShutdownConfig {
     pub grace: Duration,
     /// Whether services are stopped with WakeDock.
     pub stop_services: bool,
+}
+
+/// The keys that differ and take effect only with a restart; the rest of an edit is applied.
+#[must_use]
+pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changes = [
+        ("data_dir", old.data_dir != new.data_dir),
+        ("proxy.listen", old.proxy.listen != new.proxy.listen),
+        ("proxy.socket_mode", old.proxy.socket_mode != new.proxy.socket_mode),
+        ("proxy.socket_group", old.proxy.socket_group != new.proxy.socket_group),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+        ("docker.host", old.docker.host != new.docker.host),
+    ];
+    changes.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
 }

@@ -1,0 +1,87 @@
+//! What holds where nothing is written.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::config::{
+    AdminConfig, CaddyAddress, CaddyConfig, CaddyMode, CaddyTls, Config, DockerConfig, DockerHost, Listen,
+    LogConfig, LogFormat, ProxyConfig, ProxyLimits, ProxyTimeouts, ShutdownConfig,
+};
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            domain: None,
+            data_dir: PathBuf::from("/var/lib/wakedock"),
+            proxy: ProxyConfig::default(),
+            admin: AdminConfig { listen: loopback(7081) },
+            caddy: CaddyConfig::default(),
+            docker: DockerConfig {
+                host: DockerHost::Unix(PathBuf::from("/var/run/docker.sock")),
+                labels: true,
+            },
+            log: LogConfig { level: tracing::Level::INFO, format: LogFormat::Text, access: false },
+            shutdown: ShutdownConfig { grace: seconds(30), stop_services: false },
+            services: Vec::new(),
+        }
+    }
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec![
+                Listen::Unix(PathBuf::from("/run/wakedock/proxy.sock")),
+                Listen::Tcp(loopback(7080)),
+            ],
+            socket_mode: 0o660,
+            socket_group: None,
+            trusted_proxies: vec![
+                IpNet::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST)),
+                IpNet::from(std::net::IpAddr::from(std::net::Ipv6Addr::LOCALHOST)),
+            ],
+            max_held: 10_000,
+            timeouts: ProxyTimeouts {
+                head: Some(seconds(10)),
+                keep_alive: Some(seconds(75)),
+                body: Some(seconds(60)),
+                connect: Some(seconds(5)),
+                response_head: Some(seconds(600)),
+                write: Some(seconds(300)),
+            },
+            limits: ProxyLimits {
+                head: 64 << 10,
+                fields: 200,
+                target: 32 << 10,
+                connections: 20_000,
+                streams: 256,
+            },
+        }
+    }
+}
+
+impl Default for CaddyConfig {
+    fn default() -> Self {
+        Self {
+            mode: CaddyMode::Managed,
+            admin: CaddyAddress::Tcp("127.0.0.1:2019".to_owned()),
+            file: PathBuf::from("/etc/caddy/wakedock.caddy"),
+            extra: None,
+            take_over: false,
+            tls: CaddyTls::Auto,
+            http_port: 80,
+            https_port: 443,
+        }
+    }
+}

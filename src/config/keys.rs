@@ -1,0 +1,173 @@
+//! The table of all keys but those of services.
+
+use serde_json::Value as Json;
+
+use crate::config::kind::{
+    Bytes, CaddyAdmin, Count, DockerApi, Domain, FileMode, FilePath, Flag, Glob, Group, Kind, ListenAt, Many,
+    Maybe, Network, Patience, SocketAddress, Span, Word, Words,
+};
+use crate::config::table::{self, Key, Table, key, later};
+use crate::config::{CaddyMode, CaddyTls, Config, LogFormat};
+
+impl Word for CaddyMode {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("managed", Self::Managed), ("file", Self::File), ("off", Self::Off)];
+}
+
+impl Word for CaddyTls {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("internal", Self::Internal), ("off", Self::Off)];
+}
+
+impl Word for LogFormat {
+    const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Word for tracing::Level {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("error", Self::ERROR),
+        ("warn", Self::WARN),
+        ("info", Self::INFO),
+        ("debug", Self::DEBUG),
+        ("trace", Self::TRACE),
+    ];
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const DAY: u64 = 86_400_000;
+
+type Port = Count<u16, 1, 65_535>;
+
+/// All keys outside `services` and `defaults`, in the order of the documentation.
+pub(super) static CONFIG: Table<Config> = Table {
+    keys: &[KEYS],
+    groups: &[
+        group("proxy", "The data plane: what Caddy forwards to."),
+        group(
+            "proxy.timeouts",
+            "Each is time without progress, not time in all; none counts while a service wakes. `never` is a value.",
+        ),
+        group("proxy.limits", "Over them: 431, 431, 414, closed or 503, refused stream."),
+        group("admin", "The control plane."),
+        group("caddy", "The Caddy in front."),
+        group("docker", "The container engine."),
+        group("log", "What is written to standard error."),
+        group("shutdown", "How WakeDock ends."),
+    ],
+    refused: &[&[
+        later("admin.host"),
+        later("admin.metrics_auth"),
+        later("docker.image_labels"),
+        later("docker.wildcard_labels"),
+        later("docker.keep_removed"),
+    ]],
+    elsewhere: &["defaults", "services"],
+};
+
+const fn group(path: &'static str, doc: &'static str) -> table::Group {
+    table::Group { path, doc, short: None }
+}
+
+static KEYS: &[Key<Config>] = &[
+    key!(
+        domain,
+        Maybe<Domain>,
+        "A service without `hosts` answers at NAME.domain.",
+        example "example.com"
+    ),
+    key!(data_dir, FilePath, "Where the state is kept. A change needs a restart."),
+    key!(
+        proxy.listen,
+        Many<ListenAt, 1>,
+        "Where the proxy listens. Sockets handed over by systemd (named `proxy`) replace those of their kind; port 0 takes any free one, and the log says which. A change needs a restart."
+    ),
+    key!(proxy.socket_mode, FileMode, "Permissions of the proxy's unix sockets. A change needs a restart."),
+    key!(
+        proxy.socket_group,
+        Maybe<Group>,
+        "Group of the proxy's unix sockets. A change needs a restart.",
+        example "caddy"
+    ),
+    key!(
+        proxy.trusted_proxies,
+        Many<Network, 0>,
+        "Whose `X-Forwarded-…` fields are believed. The unix socket is always trusted."
+    ),
+    key!(
+        proxy.max_held,
+        Count<usize, 0, 1_000_000>,
+        "How many requests may be held in all services together; over it 503 with Retry-After."
+    ),
+    key!(proxy.timeouts.head, Patience, "For the head of a request."),
+    key!(proxy.timeouts.keep_alive, Patience, "Between two requests of one connection."),
+    key!(proxy.timeouts.body, Patience, "Between two pieces of a request's body."),
+    key!(proxy.timeouts.connect, Patience, "For a connection to the upstream."),
+    key!(
+        proxy.timeouts.response_head,
+        Patience,
+        "From the request's end to the head of the upstream's answer."
+    ),
+    key!(proxy.timeouts.write, Patience, "For a client to take what was written to it."),
+    key!(proxy.limits.head, Bytes<KIB, { 16 * MIB }>, "The head of a request."),
+    key!(proxy.limits.fields, Count<usize, 1, 10_000>, "Header fields of a request."),
+    key!(proxy.limits.target, Bytes<128, MIB>, "The target of a request, path and query."),
+    key!(proxy.limits.connections, Count<usize, 1, 10_000_000>, "Connections in all."),
+    key!(proxy.limits.streams, Count<u32, 1, 1_000_000>, "Streams of one HTTP/2 connection."),
+    key!(
+        admin.listen,
+        SocketAddress,
+        "Where /metrics, /livez, /readyz and Caddy's `ask` are answered. A change needs a restart."
+    ),
+    Key {
+        path: "admin.socket",
+        doc: "Socket for the local command line. Has no effect in this version.",
+        example: Some("/run/wakedock/admin.sock"),
+        list: false,
+        read: |_, value| FilePath::read(value).map(drop),
+        show: |_| Json::Null,
+        schema: FilePath::schema,
+        describe: FilePath::describe,
+    },
+    key!(
+        caddy.mode,
+        Words<CaddyMode>,
+        "`managed`: publish by Caddy's admin API; `file`: write a file for Caddy to import; `off`: leave Caddy alone."
+    ),
+    key!(caddy.admin, CaddyAdmin, "Caddy's admin API."),
+    key!(caddy.file, FilePath, "What mode `file` writes, atomically."),
+    key!(
+        caddy.extra,
+        Maybe<Glob>,
+        "Your own sites and global options, imported in mode `managed`.",
+        example "/etc/caddy/sites/*.caddy"
+    ),
+    key!(
+        caddy.take_over,
+        Flag,
+        "Whether mode `managed` may replace a configuration of Caddy's that is neither empty nor WakeDock's."
+    ),
+    key!(
+        caddy.tls,
+        Words<CaddyTls>,
+        "`auto`: Caddy's automatic HTTPS, on demand for known hosts; `internal`: Caddy's own authority; `off`: plain HTTP."
+    ),
+    key!(caddy.http_port, Port, "Caddy's port for plain HTTP."),
+    key!(caddy.https_port, Port, "Caddy's port for HTTPS."),
+    key!(docker.host, DockerApi, "The engine's API. A change needs a restart."),
+    Key {
+        example: Some("true"),
+        // Discovery by label is not there yet: only a `false` says something about this version.
+        show: |config| if config.docker.labels { Json::Null } else { Json::Bool(false) },
+        ..key!(
+            docker.labels,
+            Flag,
+            "Discover services by label; the default is `true`. In this version services are read from the file only."
+        )
+    },
+    key!(log.level, Words<tracing::Level>, "The least severe level that is written."),
+    key!(log.format, Words<LogFormat>, "`text` for people, `json` for programs: one object a line."),
+    key!(log.access, Flag, "Whether each request is logged."),
+    key!(shutdown.grace, Span<0, DAY>, "How long a drain may take."),
+    key!(shutdown.stop_services, Flag, "Whether services are stopped with WakeDock."),
+];

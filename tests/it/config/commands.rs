@@ -1,0 +1,110 @@
+//! `wakedock config …` as a program: output, exit codes, closed pipes.
+
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value as Json;
+use wakedock::config::{example, schema};
+
+use super::{ConfigFile, service};
+
+fn wakedock(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wakedock"));
+    // Nothing of the machine's own: neither its variables nor a file beside the test.
+    command.args(arguments).env_clear().current_dir("/");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    wakedock(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn help_and_version_are_fine_and_a_wrong_command_line_is_64() {
+    for good in [&["--help"][..], &["--version"], &["config", "--help"], &["help"]] {
+        let output = run(good);
+        assert_eq!(output.status.code(), Some(0), "{good:?}");
+        assert!(!output.stdout.is_empty());
+    }
+    for bad in
+        [&[][..], &["nonsense"], &["config"], &["serve", "--nonsense"], &["config", "check", "--config"]]
+    {
+        assert_eq!(run(bad).status.code(), Some(64), "{bad:?}");
+    }
+}
+
+#[test]
+fn check_says_ok_with_a_summary() {
+    let file = ConfigFile::new(service("a"));
+    let path = file.path().display().to_string();
+    for arguments in [["--config", &path, "config", "check"], ["config", "check", "--config", &path]] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(text(&output.stdout), format!("ok: {path}, 1 service, 0 warnings\n"));
+        assert!(output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn check_prints_every_problem_without_colour_and_exits_64() {
+    let file = ConfigFile::new("domain: 'a b'\nlog: { level: loud }\n");
+    let path = file.path().display().to_string();
+    for command in [&["config", "check"][..], &["config", "print"], &["serve"], &["caddyfile"]] {
+        let output = wakedock(command).args(["--config", &path]).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{command:?}");
+        assert!(output.stdout.is_empty());
+        let complaint = text(&output.stderr);
+        assert!(complaint.contains("domain") && complaint.contains("log.level"), "{complaint}");
+        assert!(complaint.contains(&format!("{path}:1:1")), "{complaint}");
+        assert!(complaint.contains("2 problems"), "{complaint}");
+        assert!(!complaint.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn check_speaks_json() {
+    let file = ConfigFile::new("shutdown: { grace: 30 }\n");
+    let path = file.path().display().to_string();
+    let output = run(&["config", "check", "--json", "--config", &path]);
+    assert_eq!(output.status.code(), Some(64));
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["ok"], false);
+    let problem = &answer["problems"][0];
+    assert_eq!((&problem["key"], &problem["line"]), (&"shutdown.grace".into(), &1.into()));
+    assert!(problem["mend"].as_str().unwrap().contains("`30s`"));
+
+    let output = wakedock(&["config", "check", "--json"]).env("WAKEDOCK_XYZZY", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["ok"], &answer["services"]), (&true.into(), &0.into()));
+    assert_eq!(answer["warnings"][0]["key"], "WAKEDOCK_XYZZY");
+}
+
+#[test]
+fn print_shows_what_the_environment_says() {
+    let output = wakedock(&["config", "print"]).env("WAKEDOCK_LOG__LEVEL", "debug").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("  level: debug\n"));
+}
+
+#[test]
+fn example_and_schema_are_the_generated_ones() {
+    assert_eq!(text(&run(&["config", "example"]).stdout), example());
+    let printed: Json = serde_json::from_slice(&run(&["config", "schema"]).stdout).unwrap();
+    assert_eq!(printed, schema());
+}
+
+#[test]
+fn a_closed_pipe_is_nobodys_fault() {
+    let mut child =
+        wakedock(&["config", "schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let status = child.wait().unwrap();
+    let mut complaint = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    assert_eq!((status.code(), complaint.as_str()), (Some(0), ""));
+}
