@@ -7,11 +7,13 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::CaddyAddress;
@@ -28,34 +30,55 @@ const LONGEST_MESSAGE: usize = 500;
 
 /// A client of one Caddy. Each call has a connection of its own: Caddy makes its admin endpoint
 /// anew with every load.
-#[derive(Debug, Clone)]
+///
+/// That is also how a change is noticed. To ask once a second would be a line in Caddy's log once
+/// a second; so the connection of the last look stays open, and its end tells that Caddy was
+/// stopped or reloaded. Caddy closes it after a silent minute, too, which costs one more look.
+#[derive(Debug)]
 pub struct Client {
     address: CaddyAddress,
+    last_look: Mutex<Option<Connection>>,
+}
+
+/// An open connection. Dropped, it is closed.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// The one task that moves the bytes; it ends with the connection.
+    driver: JoinSet<()>,
 }
 
 impl Client {
     #[must_use]
     pub fn new(address: CaddyAddress) -> Self {
-        Self { address }
+        Self { address, last_look: Mutex::new(None) }
     }
 
-    async fn call(&self, patience: Duration, request: Request<Full<Bytes>>) -> Result<Bytes, CaddyError> {
-        let answer = timeout(patience, self.exchange(request)).await;
-        let answer = answer.unwrap_or_else(|_| {
+    /// Makes a call, and gives the connection it was made on.
+    async fn call(
+        &self,
+        patience: Duration,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Bytes, Connection), CaddyError> {
+        let answer = timeout(patience, self.exchange(request)).await.unwrap_or_else(|_| {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {patience:?}")))
         });
         match answer {
-            Ok((StatusCode::OK, body)) => Ok(body),
-            Ok((status, body)) => Err(CaddyError::Rejected { message: message(status, &body) }),
-            Err(source) => Err(CaddyError::Away { address: self.to_string(), source }),
+            Ok((StatusCode::OK, body, connection)) => Ok((body, connection)),
+            Ok((status, body, _)) => Err(CaddyError::Rejected { message: message(status, &body) }),
+            Err(source) => Err(self.away(source)),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> io::Result<(StatusCode, Bytes)> {
-        match &self.address {
-            CaddyAddress::Tcp(address) => send(TcpStream::connect(address).await?, request).await,
-            CaddyAddress::Unix(path) => send(UnixStream::connect(path).await?, request).await,
-        }
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> io::Result<(StatusCode, Bytes, Connection)> {
+        let mut connection = match &self.address {
+            CaddyAddress::Tcp(address) => Connection::open(TcpStream::connect(address).await?).await?,
+            CaddyAddress::Unix(path) => Connection::open(UnixStream::connect(path).await?).await?,
+        };
+        let answer = connection.sender.send_request(request).await.map_err(io::Error::other)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(io::Error::other)?;
+        Ok((head.status, body.to_bytes(), connection))
     }
 
     fn request(&self, method: Method, path: &str, content: &str, body: Bytes) -> Request<Full<Bytes>> {
@@ -69,28 +92,54 @@ impl Client {
         request.body(Full::new(body)).unwrap_or_default()
     }
 
+    fn away(&self, source: io::Error) -> CaddyError {
+        let address = match &self.address {
+            CaddyAddress::Tcp(address) => format!("http://{address}"),
+            CaddyAddress::Unix(path) => format!("unix:{}", path.display()),
+        };
+        CaddyError::Away { address, source }
+    }
+
     /// An answer that is not JSON comes from something that is not Caddy.
     fn json(&self, body: &[u8]) -> Result<Value, CaddyError> {
-        serde_json::from_slice(body)
-            .map_err(|error| CaddyError::Away { address: self.to_string(), source: error.into() })
+        serde_json::from_slice(body).map_err(|error| self.away(error.into()))
     }
 }
 
-impl std::fmt::Display for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.address {
-            CaddyAddress::Tcp(address) => write!(f, "http://{address}"),
-            CaddyAddress::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+impl Connection {
+    async fn open(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<Self> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async {
+            // What ends it is told to whoever waits for an answer; here its end is all that counts.
+            let _ = connection.await;
+        });
+        Ok(Self { sender, driver })
     }
 }
 
 impl CaddyAdmin for Client {
     fn running(&self) -> BoxFuture<'_, Result<Value, CaddyError>> {
         Box::pin(async move {
+            let mut last_look = self.last_look.lock().await;
+            *last_look = None;
             let request = self.request(Method::GET, "/config/", "", Bytes::new());
-            let body = self.call(PATIENCE, request).await?;
-            self.json(&body)
+            let (body, connection) = self.call(PATIENCE, request).await?;
+            let running = self.json(&body)?;
+            *last_look = Some(connection);
+            Ok(running)
+        })
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut last_look = self.last_look.lock().await;
+            match last_look.as_mut() {
+                Some(connection) => {
+                    connection.driver.join_next().await;
+                }
+                None => std::future::pending().await,
+            }
         })
     }
 
@@ -98,7 +147,7 @@ impl CaddyAdmin for Client {
         Box::pin(async move {
             let body = Bytes::copy_from_slice(caddyfile.as_bytes());
             let request = self.request(Method::POST, "/adapt", "text/caddyfile", body);
-            let body = self.call(PATIENCE, request).await?;
+            let (body, _) = self.call(PATIENCE, request).await?;
             let mut answer = self.json(&body)?;
             Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
         })
@@ -110,28 +159,6 @@ impl CaddyAdmin for Client {
             let request = self.request(Method::POST, "/load", "application/json", body);
             self.call(LOAD_PATIENCE, request).await.map(drop)
         })
-    }
-}
-
-async fn send(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
-) -> io::Result<(StatusCode, Bytes)> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let exchange = async {
-        let (head, body) = sender.send_request(request).await.map_err(io::Error::other)?.into_parts();
-        let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(io::Error::other)?;
-        Ok((head.status, body.to_bytes()))
-    };
-    // Polled together, so that giving up the call also closes the connection.
-    tokio::pin!(connection, exchange);
-    tokio::select! {
-        biased;
-        answer = &mut exchange => answer,
-        ended = &mut connection => {
-            ended.map_err(io::Error::other)?;
-            exchange.await
-        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Caddy: what is rendered, and what the real one makes of it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, too, may fail a test")]
+
+mod protocols;
 mod publish;
 mod real;
 mod recorded;

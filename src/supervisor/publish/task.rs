@@ -1,6 +1,8 @@
 //! The task that publishes: when it looks, when it acts, when it tries again.
 
+use std::future::pending;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -12,16 +14,20 @@ use crate::caddy::document::{self, Owner};
 use crate::caddy::extra;
 use crate::caddy::sites::{OwnAddresses, Sites};
 use crate::clock;
-use crate::config::{CaddyConfig, CaddyMode};
+use crate::config::{CaddyAddress, CaddyConfig, CaddyMode};
 use crate::domain::time::Moment;
 use crate::domain::words::PublishOutcome;
+use crate::ports::CaddyAdmin;
 use crate::supervisor::publish::attempt::{self, Failure};
 use crate::supervisor::publish::{Connect, OnOutcome, PublishState, PublisherHandle, Wish};
 
 /// Changes that come together are published together.
 const COALESCE: Duration = Duration::from_millis(50);
-/// How often Caddy is asked what it runs: its restart is noticed this late at most.
-const POLL: Duration = Duration::from_secs(1);
+/// How often the operator's files are looked at; also, how soon after a look the next one may come
+/// because Caddy changed.
+const TICK: Duration = Duration::from_secs(1);
+/// How often Caddy is asked what it runs although nothing tells of a change.
+const CHECK: Duration = Duration::from_secs(60);
 /// The first pause after a failure; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause while Caddy is away: its return is noticed this late at most.
@@ -38,10 +44,12 @@ pub struct Publisher {
     state: watch::Sender<PublishState>,
     own: OwnAddresses,
     connect: Connect,
+    /// The Caddy that was looked at last.
+    caddy: Option<(CaddyAddress, Arc<dyn CaddyAdmin>)>,
     on_outcome: OnOutcome,
     /// What Caddy was given last, or was found running: the last good one.
     target: Option<Value>,
-    /// The operator's files, as they were at the last attempt.
+    /// The operator's files, as they were at the last look.
     stamp: Vec<(PathBuf, SystemTime, u64)>,
     /// Caddy may not run what it should.
     is_open: bool,
@@ -49,6 +57,7 @@ pub struct Publisher {
     retry_at: Moment,
     pause: Duration,
     calm_until: Moment,
+    looked_at: Moment,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -74,6 +83,7 @@ impl Publisher {
             state,
             own,
             connect,
+            caddy: None,
             on_outcome,
             target: None,
             stamp: Vec::new(),
@@ -81,35 +91,64 @@ impl Publisher {
             retry_at: Moment::START,
             pause: FIRST_PAUSE,
             calm_until: Moment::START,
+            looked_at: Moment::START,
         };
         (PublisherHandle { wish: wish_sender.into(), state: state_receiver }, publisher)
     }
 
     /// Publishes until every handle is gone.
     pub async fn run(mut self) {
-        let mut next = POLL;
+        let mut rest = CHECK;
+        let mut wish = self.wish.clone();
         loop {
             tokio::select! {
-                changed = self.wish.changed() => {
+                changed = wish.changed() => {
                     if changed.is_err() {
                         return;
                     }
                     sleep(COALESCE).await;
+                    wish.mark_unchanged();
                     self.is_open = true;
                     self.retry_at = clock::now();
                     self.pause = FIRST_PAUSE;
                 }
-                () = sleep(next) => {}
+                () = sleep(rest) => {}
+                () = self.caddy_changes() => {}
+                () = self.files_change() => {}
             }
-            next = self.look().await;
+            rest = self.look().await;
         }
+    }
+
+    /// Resolves when Caddy may run something else than it did when it was looked at.
+    async fn caddy_changes(&self) {
+        let Some((_, caddy)) = &self.caddy else { return pending().await };
+        caddy.changed().await;
+        sleep(TICK.saturating_sub(clock::now().since(self.looked_at))).await;
+    }
+
+    /// Resolves when the operator's files are not what they were at the last look.
+    async fn files_change(&self) {
+        if self.caddy.is_none() || self.wish.borrow().config.extra.is_none() {
+            return pending().await;
+        }
+        while self.files() == self.stamp {
+            sleep(TICK).await;
+        }
+    }
+
+    fn files(&self) -> Vec<(PathBuf, SystemTime, u64)> {
+        self.wish.borrow().config.extra.as_deref().map(extra::stamp).unwrap_or_default()
     }
 
     /// Brings Caddy in step, where it is not. Returns when to look again.
     async fn look(&mut self) -> Duration {
-        let Wish { hosts, config } = self.wish.borrow_and_update().clone();
-        let Some(hosts) = hosts else { return POLL };
+        let Wish { hosts, config } = self.wish.borrow().clone();
+        let Some(hosts) = hosts else { return CHECK };
         let sites = Sites { hosts, own: self.own.clone() };
+        if config.mode != CaddyMode::Managed {
+            self.caddy = None;
+        }
         match config.mode {
             CaddyMode::Managed => self.manage(&sites, &config).await,
             CaddyMode::File => self.write(&sites, &config).await,
@@ -118,13 +157,21 @@ impl Publisher {
                     self.is_open = false;
                     self.state.send_replace(PublishState::default());
                 }
-                POLL
+                CHECK
             }
         }
     }
 
     async fn manage(&mut self, sites: &Sites, config: &CaddyConfig) -> Duration {
-        let admin = (self.connect)(&config.admin);
+        let admin = self.client(&config.admin);
+        let now = clock::now();
+        self.looked_at = now;
+        let stamp = self.files();
+        if stamp != self.stamp {
+            self.stamp = stamp;
+            self.is_open = true;
+            self.retry_at = now;
+        }
         let running = match admin.running().await {
             Ok(running) => running,
             Err(error) => return self.fail(error.into()),
@@ -133,18 +180,14 @@ impl Publisher {
         if owner == Owner::Foreign && !config.take_over {
             return self.leave_alone();
         }
-        let now = clock::now();
         let is_lost = self.target.as_ref().is_some_and(|target| !document::same(target, &running));
         let is_displaced = is_lost && owner != Owner::Nobody;
-        let stamp = config.extra.as_deref().map(extra::stamp).unwrap_or_default();
         let is_due = (self.is_open && now >= self.retry_at)
             || (is_lost && owner == Owner::Nobody)
-            || (is_displaced && now >= self.calm_until)
-            || stamp != self.stamp;
+            || (is_displaced && now >= self.calm_until);
         if !is_due {
-            return POLL;
+            return self.due_in(is_displaced);
         }
-        self.stamp = stamp;
         if is_displaced {
             self.calm_until = now + CALM;
         }
@@ -160,19 +203,42 @@ impl Publisher {
             }
             Err(failure) => {
                 // A Caddy that came back with nothing is better off with the last good one.
-                if let (Some(target), Owner::Nobody) = (&self.target, owner)
-                    && admin.load(target).await.is_ok()
-                {
-                    info!("Caddy runs the last good configuration again");
+                if let (Some(target), Owner::Nobody) = (&self.target, owner) {
+                    let target = document::prepare(target.clone(), &running);
+                    if admin.load(&target).await.is_ok() {
+                        info!("Caddy runs the last good configuration again");
+                        self.target = Some(target);
+                    }
                 }
                 self.fail(failure)
             }
         }
     }
 
+    /// When to look again where there is something to do, and it is not the time for it yet.
+    fn due_in(&self, is_displaced: bool) -> Duration {
+        let due = match (self.is_open, is_displaced) {
+            (true, _) => self.retry_at,
+            (false, true) => self.calm_until,
+            (false, false) => return CHECK,
+        };
+        due.since(clock::now())
+    }
+
+    fn client(&mut self, address: &CaddyAddress) -> Arc<dyn CaddyAdmin> {
+        match &self.caddy {
+            Some((known, client)) if known == address => Arc::clone(client),
+            _ => {
+                let client = (self.connect)(address);
+                self.caddy = Some((address.clone(), Arc::clone(&client)));
+                client
+            }
+        }
+    }
+
     async fn write(&mut self, sites: &Sites, config: &CaddyConfig) -> Duration {
         if !self.is_open || clock::now() < self.retry_at {
-            return POLL;
+            return CHECK;
         }
         match attempt::write(sites, config).await {
             Ok(outcome) => self.succeed(PublishState {
@@ -195,7 +261,7 @@ impl Publisher {
             warn!("{note}");
         }
         self.say(state);
-        POLL
+        CHECK
     }
 
     fn fail(&mut self, failure: Failure) -> Duration {
@@ -207,15 +273,11 @@ impl Publisher {
         self.is_open = true;
         self.retry_at = clock::now() + self.pause;
         let pause = self.pause;
-        let (longest, next) = if outcome == PublishOutcome::Unreachable {
-            (LONGEST_ABSENCE, pause)
-        } else {
-            // Caddy is looked at all the same: it may need the last good one.
-            (LONGEST_REJECTION, pause.min(POLL))
-        };
+        let longest =
+            if outcome == PublishOutcome::Unreachable { LONGEST_ABSENCE } else { LONGEST_REJECTION };
         self.pause = (pause * 2).min(longest);
         self.say(PublishState { outcome: Some(outcome), message: Some(message), foreign: false, ..before });
-        next.min(longest)
+        pause.min(longest)
     }
 
     /// Somebody else's configuration runs: said once, and looked at until it is gone.
@@ -234,7 +296,7 @@ impl Publisher {
                 ..before
             });
         }
-        POLL
+        CHECK
     }
 
     fn say(&self, state: PublishState) {

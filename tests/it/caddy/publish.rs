@@ -69,8 +69,8 @@ fn knows(running: &Value, host: &str) -> bool {
     running["apps"]["http"].to_string().contains(&format!("\"{host}\""))
 }
 
-/// Nothing but a wait can show that nothing happens: longer than the publisher's own interval.
-async fn a_few_polls() {
+/// Nothing but a wait can show that nothing happens: longer than the publisher waits between looks.
+async fn a_while() {
     tokio::time::sleep(Duration::from_millis(2500)).await;
 }
 
@@ -78,7 +78,7 @@ async fn a_few_polls() {
 async fn publishes_once_and_leaves_caddy_alone_then() {
     let caddy = RealCaddy::start().await;
     let publisher = Running::start(caddy.config(CaddyTls::Off));
-    a_few_polls().await;
+    a_while().await;
     assert_eq!(caddy.running().await.get("apps"), None, "not before the hosts are known");
 
     publisher.handle.set_sites(hosts(&["a.example.com"]));
@@ -93,8 +93,11 @@ async fn publishes_once_and_leaves_caddy_alone_then() {
     publisher.handle.set_sites(hosts(&["a.example.com", "a.example.com"]));
     publisher.handle.set_config(caddy.config(CaddyTls::Off));
     publisher.until("unchanged", |state| state.outcome == Some(PublishOutcome::Unchanged)).await;
-    a_few_polls().await;
+    a_while().await;
     assert_eq!(caddy.loads(), loads, "{}", caddy.log());
+    let looks = caddy.log().matches("received request").count();
+    a_while().await;
+    assert_eq!(caddy.log().matches("received request").count(), looks, "no line a second in Caddy's log");
     assert_eq!(
         *publisher.outcomes.lock().unwrap(),
         [PublishOutcome::Published, PublishOutcome::Unchanged],
@@ -195,7 +198,7 @@ async fn somebody_elses_configuration_is_left_alone() {
     let state = publisher.until("foreign", |state| state.foreign).await;
     assert!(state.message.as_ref().unwrap().contains("caddy.take_over"), "{state:?}");
     assert!(!state.is_fine());
-    a_few_polls().await;
+    a_while().await;
     assert_eq!(caddy.running().await, foreign);
     assert_eq!(*publisher.outcomes.lock().unwrap(), [PublishOutcome::Unchanged], "said once");
 
@@ -228,7 +231,6 @@ async fn a_restarted_caddy_gets_its_routes_back() {
     caddy.run().await;
     publisher.until_published(2).await;
     assert_eq!(caddy.running().await, before);
-
     // So fast that nobody saw it away.
     caddy.stop();
     caddy.run().await;
@@ -239,6 +241,23 @@ async fn a_restarted_caddy_gets_its_routes_back() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), back).await.unwrap();
+}
+
+/// What `caddy/wakedock.conf` is for.
+#[tokio::test]
+async fn a_resumed_caddy_has_its_routes_without_wakedock() {
+    let mut caddy = RealCaddy::start().await;
+    let publisher = Running::start(caddy.config(CaddyTls::Off));
+    publisher.handle.set_sites(hosts(&["a.example.com"]));
+    publisher.until_published(1).await;
+    publisher.end().await;
+    let before = caddy.running().await;
+    caddy.stop();
+    caddy.resume().await;
+    assert_eq!(caddy.running().await, before);
+    let publisher = Running::start(caddy.config(CaddyTls::Off));
+    publisher.handle.set_sites(hosts(&["a.example.com"]));
+    publisher.until("unchanged", |state| state.outcome == Some(PublishOutcome::Unchanged)).await;
 }
 
 #[tokio::test]

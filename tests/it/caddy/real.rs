@@ -81,6 +81,15 @@ impl RealCaddy {
 
     /// Starts it, again where it was stopped.
     pub(super) async fn run(&mut self) {
+        self.run_with(&[]).await;
+    }
+
+    /// Starts it with what it ran last.
+    pub(super) async fn resume(&mut self) {
+        self.run_with(&["--resume"]).await;
+    }
+
+    async fn run_with(&mut self, flags: &[&str]) {
         let admin = match &self.admin {
             CaddyAddress::Tcp(address) => address.clone(),
             CaddyAddress::Unix(path) => format!("unix/{}", path.display()),
@@ -91,19 +100,14 @@ impl RealCaddy {
         let child = command(self.dir.path())
             .args(["run", "--adapter", "caddyfile", "--config"])
             .arg(&file)
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("these tests need Caddy: install it, or name it in WAKEDOCK_TEST_CADDY");
         self.process = Some(child);
-        let client = self.client();
-        let answers = async {
-            while client.running().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        assert!(tokio::time::timeout(Duration::from_secs(10), answers).await.is_ok(), "{}", self.log());
+        self.running().await;
     }
 
     pub(super) fn stop(&mut self) {
@@ -117,8 +121,20 @@ impl RealCaddy {
         Client::new(self.admin.clone())
     }
 
+    /// What it runs. It is asked again where it does not answer: it may be starting, and makes its
+    /// admin endpoint anew with every load.
     pub(super) async fn running(&self) -> Value {
-        self.client().running().await.unwrap()
+        let client = self.client();
+        let answer = async {
+            loop {
+                if let Ok(running) = client.running().await {
+                    return running;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        answer.unwrap_or_else(|_| panic!("no answer: {}", self.log()))
     }
 
     /// WakeDock's configuration for this Caddy.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use wakedock::config::{CaddyAddress, CaddyConfig};
 use wakedock::domain::words::PublishOutcome;
 use wakedock::ports::{BoxFuture, CaddyAdmin, CaddyError};
@@ -17,6 +18,7 @@ use super::{config, hosts, own};
 #[derive(Default)]
 struct Book {
     running: Value,
+    looks: usize,
     adapts: usize,
     loads: usize,
     knows_delay: bool,
@@ -24,9 +26,15 @@ struct Book {
 }
 
 #[derive(Default, Clone)]
-struct Recorded(Arc<Mutex<Book>>);
+struct Recorded(Arc<Mutex<Book>>, Arc<Notify>);
 
 impl Recorded {
+    /// Somebody else loads this.
+    fn replace(&self, running: Value) {
+        self.0.lock().unwrap().running = running;
+        self.1.notify_one();
+    }
+
     fn book<T>(&self, read: impl FnOnce(&mut Book) -> T) -> Result<T, CaddyError> {
         let mut book = self.0.lock().unwrap();
         if book.away {
@@ -41,7 +49,16 @@ impl Recorded {
 
 impl CaddyAdmin for Recorded {
     fn running(&self) -> BoxFuture<'_, Result<Value, CaddyError>> {
-        Box::pin(async { self.book(|book| book.running.clone()) })
+        Box::pin(async {
+            self.book(|book| {
+                book.looks += 1;
+                book.running.clone()
+            })
+        })
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.1.notified())
     }
 
     fn adapt<'a>(&'a self, caddyfile: &'a str) -> BoxFuture<'a, Result<Value, CaddyError>> {
@@ -87,6 +104,7 @@ async fn changes_that_come_together_are_one_load() {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     let book = caddy.0.lock().unwrap();
     assert_eq!((book.loads, book.adapts), (1, 1));
+    assert!((60..70).contains(&book.looks), "one look a minute, not {} in an hour", book.looks);
     let text = book.running["apps"]["http"]["text"].as_str().unwrap();
     assert_eq!(text.matches("https://").count(), 50);
     assert!(!text.contains("stream_close_delay"), "this Caddy does not know the word");
@@ -113,9 +131,9 @@ async fn a_caddy_that_is_away_is_tried_again_at_a_growing_pace() {
     let attempts = publisher.outcomes.lock().unwrap().len();
     assert!((12..20).contains(&attempts), "{attempts} attempts in a minute");
     caddy.0.lock().unwrap().away = false;
-    let back = tokio::time::Instant::now();
+    let back = wakedock::clock::now();
     publisher.until_published(1).await;
-    assert!(back.elapsed() <= Duration::from_secs(6));
+    assert!(wakedock::clock::now().since(back) <= Duration::from_secs(6));
     assert_eq!(caddy.0.lock().unwrap().loads, 1);
 }
 
@@ -127,7 +145,7 @@ async fn what_somebody_else_puts_there_is_replaced_at_leisure() {
     publisher.handle.set_sites(hosts(&["a.example.com"]));
     publisher.until_published(1).await;
     for _ in 0..60 {
-        caddy.0.lock().unwrap().running = json!({"@id": "wakedock", "apps": {"http": {"text": "another's"}}});
+        caddy.replace(json!({"@id": "wakedock", "apps": {"http": {"text": "another's"}}}));
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let loads = caddy.0.lock().unwrap().loads;

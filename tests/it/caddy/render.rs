@@ -204,6 +204,56 @@ proptest! {
     }
 }
 
+/// A file of the operator's that is hard to cut in two.
+const TANGLED: &str = "# { not the options
+{
+	debug # } nor their end
+	log access {
+		output discard
+		format filter {
+			wrap json
+			fields {
+				`request>headers>X-}` delete
+				\"request>headers>X-\\\"}\" delete
+			}
+		}
+	}
+	order respond before \\
+		redir
+	grace_period 3s
+}
+
+http://own.example.com:{$PORT:8123} {
+	respond \"two
+} lines {\" 200
+	header X-A `back } tick` # {
+	@m path /a{b}c
+	respond @m c
+}
+";
+
+/// The same lexer as Caddy's: what it makes of the file alone is what it makes of ours.
+#[test]
+fn caddy_reads_the_operators_file_as_if_it_were_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "tangled.caddy", TANGLED);
+    let extra = Extra::read(dir.path().join("tangled.caddy").to_str().unwrap()).unwrap();
+    assert_eq!(extra.options.len(), 4, "{:?}", extra.options);
+    let rendered = render::caddyfile(&sites(&[]), &config(), Features::default(), &extra).unwrap();
+    assert!(rendered.notes.is_empty(), "{:?}", rendered.notes);
+    write(dir.path(), "ours", &rendered.text);
+    let [alone, ours] = ["tangled.caddy", "ours"].map(|name| {
+        let file = dir.path().join(name);
+        let output = caddy(&["adapt", "--adapter", "caddyfile", "--config", file.to_str().unwrap()], "");
+        assert!(output.success, "{name}: {}\n{}", output.stderr, rendered.text);
+        serde_json::from_str::<serde_json::Value>(&output.stdout).unwrap()
+    });
+    assert!(alone["logging"]["logs"]["access"].is_object(), "{alone}");
+    assert_eq!(ours["logging"], alone["logging"]);
+    assert_eq!(ours["apps"]["http"]["servers"], alone["apps"]["http"]["servers"]);
+    assert_eq!(ours["apps"]["http"]["grace_period"], alone["apps"]["http"]["grace_period"]);
+}
+
 fn write(dir: &Path, name: &str, content: &str) {
     std::fs::write(dir.join(name), content).unwrap();
 }
