@@ -237,6 +237,9 @@ pub enum CaddyError {
 pub trait CaddyAdmin: Send + Sync + 'static {
     /// The running configuration as JSON; `null` where Caddy runs none.
     fn running(&self) -> BoxFuture<'_, Result<serde_json::Value, CaddyError>>;
+    /// Resolves as soon as what [`CaddyAdmin::running`] said last may be out of date: Caddy ended,
+    /// or took up another configuration. Never resolves where it said nothing yet.
+    fn changed(&self) -> BoxFuture<'_, ()>;
     /// Caddyfile to JSON, validated, without running it.
     fn adapt<'a>(&'a self, caddyfile: &'a str) -> BoxFuture<'a, Result<serde_json::Value, CaddyError>>;
     /// Runs this configuration; the old one goes on where it is refused.

@@ -129,6 +129,20 @@ words! {
     }
 }
 
+words! {
+    /// How an attempt to have Caddy run what WakeDock knows ended.
+    PublishOutcome {
+        /// Caddy runs it now.
+        Published => "published",
+        /// Caddy ran it already, or runs something that is not WakeDock's to change.
+        Unchanged => "unchanged",
+        /// Caddy, or a file of the operator's, stands against it. The last good one goes on.
+        Rejected => "rejected",
+        /// Caddy does not answer.
+        Unreachable => "unreachable",
+    }
+}
+
 /// A domain answer "no". Not an error: nothing is broken, the request is just not served now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {

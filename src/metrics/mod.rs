@@ -9,6 +9,6 @@ mod process;
 mod service;
 mod text;
 
-pub use process::{ConfigReload, EngineOperation, ProcessMetrics, PublishOutcome};
+pub use process::{ConfigReload, EngineOperation, ProcessMetrics};
 pub use service::{AnsweredBy, Being, ServiceMetrics};
 pub use text::{Live, Text};

@@ -5,6 +5,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
+use crate::domain::words::PublishOutcome;
+
 macro_rules! labels {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident => $word:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -20,17 +22,6 @@ macro_rules! labels {
             }
         }
     };
-}
-
-labels! {
-    /// How a publish to Caddy ended.
-    PublishOutcome {
-        Published => "published",
-        Unchanged => "unchanged",
-        /// Caddy refused it; the last good one runs on.
-        Rejected => "rejected",
-        Unreachable => "unreachable",
-    }
 }
 
 labels! {

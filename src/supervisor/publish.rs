@@ -1,0 +1,102 @@
+//! Keeps Caddy in step with the set of routes, by one task.
+//!
+//! Sleeping and waking never come here: a change of Caddy's configuration can close every
+//! WebSocket of every site. Only another set of hosts, another configuration or another file of
+//! the operator's leads to a publish, and only where the result differs from what Caddy runs.
+
+mod attempt;
+mod task;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::{CaddyAddress, CaddyConfig};
+use crate::domain::host::HostPattern;
+use crate::domain::time::Timestamp;
+use crate::domain::words::PublishOutcome;
+use crate::ports::CaddyAdmin;
+
+pub use crate::supervisor::publish::task::Publisher;
+
+/// Makes a client of the Caddy at an address.
+pub type Connect = Box<dyn Fn(&CaddyAddress) -> Arc<dyn CaddyAdmin> + Send + Sync>;
+/// Hears of every attempt, to count it.
+pub type OnOutcome = Box<dyn Fn(PublishOutcome) + Send + Sync>;
+
+/// How WakeDock stands with Caddy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublishState {
+    /// Of the last attempt. `None`: there was none yet, or the mode is `off`.
+    pub outcome: Option<PublishOutcome>,
+    /// When that was.
+    pub at: Timestamp,
+    /// For the operator: why not, in Caddy's own words where it said some.
+    pub message: Option<String>,
+    /// Caddy runs somebody else's configuration, which is left alone.
+    pub foreign: bool,
+    /// How many hosts Caddy was told of last.
+    pub hosts: usize,
+    /// Options in the operator's files that WakeDock's own take the place of.
+    pub notes: Vec<String>,
+}
+
+impl PublishState {
+    /// Whether Caddy runs what it should, as far as is known.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        use PublishOutcome::{Published, Rejected, Unchanged, Unreachable};
+        match self.outcome {
+            None | Some(Published | Unchanged) => !self.foreign,
+            Some(Rejected | Unreachable) => false,
+        }
+    }
+}
+
+/// What Caddy is to run.
+#[derive(Debug, Clone)]
+struct Wish {
+    /// `None`: not known yet. A WakeDock that has just started must not take the routes away.
+    hosts: Option<BTreeSet<HostPattern>>,
+    config: CaddyConfig,
+}
+
+/// The way to talk to the publisher. It ends when all of these are gone.
+#[derive(Debug, Clone)]
+pub struct PublisherHandle {
+    wish: Arc<watch::Sender<Wish>>,
+    state: watch::Receiver<PublishState>,
+}
+
+impl PublisherHandle {
+    /// These are the hosts of all services. The same ones again are no news.
+    pub fn set_sites(&self, hosts: Vec<HostPattern>) {
+        let hosts: BTreeSet<HostPattern> = hosts.into_iter().collect();
+        self.wish.send_if_modified(|wish| {
+            let is_news = wish.hosts.as_ref() != Some(&hosts);
+            if is_news {
+                wish.hosts = Some(hosts);
+            }
+            is_news
+        });
+    }
+
+    /// This is the configuration now. It is always compared with what Caddy runs, also where
+    /// nothing changed: somebody asked for a reload.
+    pub fn set_config(&self, config: CaddyConfig) {
+        self.wish.send_modify(|wish| wish.config = config);
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn state(&self) -> PublishState {
+        self.state.borrow().clone()
+    }
+
+    /// Every change of how it stands.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<PublishState> {
+        self.state.clone()
+    }
+}
