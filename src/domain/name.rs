@@ -31,6 +31,12 @@ impl ServiceName {
         Ok(Self(text.into()))
     }
 
+    /// What requests for hosts that are nobody's are counted under. Not a name that can be parsed.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self("_unknown".into())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

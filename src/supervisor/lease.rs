@@ -76,6 +76,8 @@ impl Gate {
     pub fn open(&self, upstream: Upstream, clock_from: Moment) {
         self.upstream.store(Arc::new(Some(upstream)));
         self.touch(clock_from);
+        // What the store believes is found out anew.
+        self.word.fetch_and(!QUIET, Ordering::AcqRel);
         self.word.fetch_or(OPEN, Ordering::AcqRel);
     }
 

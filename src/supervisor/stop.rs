@@ -60,7 +60,11 @@ pub(super) async fn stop(engine: Arc<dyn ContainerEngine>, store: Store, order: 
     StopReport { order: order.order, end, problem }
 }
 
-async fn carry_out(engine: &dyn ContainerEngine, store: &Store, order: &StopOrder) -> (StopEnd, Option<String>) {
+async fn carry_out(
+    engine: &dyn ContainerEngine,
+    store: &Store,
+    order: &StopOrder,
+) -> (StopEnd, Option<String>) {
     let id = match target(engine, order).await {
         Ok(Some(id)) => id,
         Ok(None) => return (StopEnd::Done, None),
@@ -120,11 +124,15 @@ async fn settle(
     error: &OrderError,
 ) -> (StopEnd, Option<String>) {
     match engine.inspect(&id.0).await {
-        Ok(container) if container.state == ContainerState::Running => (StopEnd::Failed, Some(error.to_string())),
+        Ok(container) if container.state == ContainerState::Running => {
+            (StopEnd::Failed, Some(error.to_string()))
+        }
         Ok(container) if container.state == ContainerState::Paused && order.how == How::Stop => {
             (StopEnd::Failed, Some(error.to_string()))
         }
         Ok(_) | Err(InspectError::Missing { .. }) => (StopEnd::Done, None),
-        Err(InspectError::Away(_) | InspectError::Refused { .. }) => (StopEnd::Failed, Some(error.to_string())),
+        Err(InspectError::Away(_) | InspectError::Refused { .. }) => {
+            (StopEnd::Failed, Some(error.to_string()))
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::engine::locate;
 use crate::ports::{
     Container, ContainerEngine, ContainerId, ContainerState, InspectError, OrderError, Prober,
 };
-use crate::probe::{Readied, ReadinessPlan, wait_ready};
+use crate::probe::{Awaited, Wait, wait_ready};
 use crate::supervisor::handle::WakeStep;
 
 /// How many times a container that changes under our hands is looked at anew.
@@ -35,12 +35,7 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn of(container: &Container, address: Option<SocketAddr>) -> Self {
-        Self {
-            id: container.id.clone(),
-            state: container.state,
-            started_at: container.started_at,
-            address,
-        }
+        Self { id: container.id.clone(), state: container.state, started_at: container.started_at, address }
     }
 }
 
@@ -115,7 +110,9 @@ struct Started {
 impl Wakers {
     async fn carry_out(&self, order: &WakeOrder) -> Result<Awake, WakeProblem> {
         let started = self.start(order).await?;
-        if started.unpaused && let Some(address) = started.known.address {
+        if started.unpaused
+            && let Some(address) = started.known.address
+        {
             // It never stopped listening, and a pause does not change its address.
             return Ok(Awake {
                 known: Known { state: ContainerState::Running, ..started.known },
@@ -196,7 +193,8 @@ impl Wakers {
 
     async fn until_ready(&self, order: &WakeOrder, started: Started) -> Result<Awake, WakeProblem> {
         let ours = started.ordered_at.is_some();
-        let container = self.look(order).await.map_err(|problem| WakeProblem { clean_up: ours, ..problem })?;
+        let container =
+            self.look(order).await.map_err(|problem| WakeProblem { clean_up: ours, ..problem })?;
         if !matches!(container.state, ContainerState::Running | ContainerState::Restarting) {
             return Err(self.exited(&container.id, container.exit_code, ours).await);
         }
@@ -204,18 +202,22 @@ impl Wakers {
         let located = locate(&*self.engine, &container, &spec.address, spec.port)
             .await
             .map_err(|error| WakeProblem::refused(error.to_string(), ours))?;
-        let plan = ReadinessPlan {
+        let host = host_field(spec);
+        let wait = Wait {
             readiness: &spec.readiness,
             container: &container,
             address: located.address,
             published: located.published,
-            host: host_field(spec),
+            host: &host,
             deadline: order.deadline,
         };
-        match wait_ready(&*self.prober, &*self.engine, plan, &order.changed).await {
-            Readied::Ready { warning } => Ok(awake(&container, located.address, &started, warning)),
-            Readied::Exited { code } => Err(self.exited(&container.id, code, ours).await),
-            Readied::TimedOut if order.kind == WakeKind::Adopt => {
+        match wait_ready(&*self.prober, &*self.engine, wait, &order.changed).await {
+            Awaited::Ready { warning } => {
+                let warning = warning.map(|warning| warning.to_string());
+                Ok(awake(&container, located.address, &started, warning))
+            }
+            Awaited::Exited { code } => Err(self.exited(&container.id, code, ours).await),
+            Awaited::TimedOut if order.kind == WakeKind::Adopt => {
                 let warning = format!(
                     "it runs, but did not answer within {:?}; requests go to it all the same",
                     spec.wake_timeout
@@ -223,7 +225,7 @@ impl Wakers {
                 Ok(awake(&container, located.address, &started, Some(warning)))
             }
             // The machine's own deadline is the same, and ends the wake.
-            Readied::TimedOut => std::future::pending().await,
+            Awaited::TimedOut => std::future::pending().await,
         }
     }
 

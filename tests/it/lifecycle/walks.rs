@@ -210,7 +210,7 @@ impl World {
     }
 
     /// Time goes on to the machine's deadline.
-    fn to_deadline(&mut self) {
+    fn pass_to_deadline(&mut self) {
         let Some(deadline) = self.machine.deadline() else { return };
         self.now = self.now.max(deadline);
         let usage = if self.leases > 0 {
@@ -277,10 +277,10 @@ impl World {
                 }
                 self.look();
             }
-            (_, 13) if argument % 4 == 0 => self.step(Input::Stop(StopCause::Manual)),
+            (_, 13) if argument.is_multiple_of(4) => self.step(Input::Stop(StopCause::Manual)),
             (_, 13) if argument % 4 == 1 => self.step(Input::Wake(WakeCause::Manual)),
             (_, 13) if argument % 4 == 2 => self.step(Input::Wake(WakeCause::Request)),
-            _ => self.to_deadline(),
+            _ => self.pass_to_deadline(),
         }
     }
 
@@ -299,7 +299,7 @@ impl World {
                 Some((_, Order::Wake(_))) => self.end_wake(0),
                 Some((_, Order::Stop(..))) => self.end_stop(2),
                 None if self.unseen => self.look(),
-                None => self.to_deadline(),
+                None => self.pass_to_deadline(),
             }
         }
         let phase = self.machine.phase();

@@ -1,0 +1,438 @@
+//! One task per service: the only one that touches its machine. It turns messages, Docker's news
+//! and deadlines into inputs, and carries the machine's effects out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::clock;
+use crate::domain::address::Upstream;
+use crate::domain::lifecycle::{DemandId, Effect, Generation, Input, Machine, Policy, Usage};
+use crate::domain::service::ServiceSpec;
+use crate::domain::time::Moment;
+use crate::domain::words::{Phase, Refusal, StopCause, WakeCause};
+use crate::ports::{ContainerAction, ContainerEvent};
+use crate::store::Store;
+use crate::supervisor::chronicle::Chronicle;
+use crate::supervisor::handle::{Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
+use crate::supervisor::lease::Lease;
+use crate::supervisor::look::{self, Looked};
+use crate::supervisor::stop::{self, Claim, StopOrder, StopReport};
+use crate::supervisor::wake::{self, Known, WakeOrder, WakeReport, Wakers};
+
+/// When a service's memory is read first after it became ready, and then how often.
+const FIRST_SAMPLE: Duration = Duration::from_secs(1);
+const NEXT_SAMPLE: Duration = Duration::from_secs(60);
+
+/// What all actors work with.
+#[derive(Clone)]
+pub(super) struct Tools {
+    pub(super) wakers: Arc<Wakers>,
+    pub(super) store: Store,
+    /// Rung when a service is in use that the store believes quiet.
+    pub(super) busy: Arc<Notify>,
+}
+
+/// What a task of the actor's brings back.
+pub(super) enum Report {
+    Woken(WakeReport),
+    Stopped(StopReport),
+    Looked(Looked),
+    Memory(Option<u64>),
+}
+
+/// A request that waits.
+struct Waiter {
+    answer: oneshot::Sender<Result<Lease, Refusal>>,
+    since: Moment,
+}
+
+/// The wake in progress.
+pub(super) struct Waking {
+    /// When it was asked for.
+    pub(super) demanded_at: Moment,
+    changed: Arc<Notify>,
+    task: AbortHandle,
+}
+
+/// The stop in progress.
+pub(super) struct Stopping {
+    pub(super) cause: StopCause,
+    pub(super) ordered_at: Moment,
+    pub(super) paused: bool,
+    claim: Arc<Claim>,
+}
+
+pub(super) struct Actor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) machine: Machine,
+    mailbox: mpsc::UnboundedReceiver<Message>,
+    pub(super) tools: Tools,
+    pub(super) tasks: JoinSet<Report>,
+    waiters: HashMap<DemandId, Waiter>,
+    pub(super) known: Option<Known>,
+    pub(super) upstream: Option<Upstream>,
+    /// Generation of the last upstream given out.
+    upstreams: u64,
+    pub(super) waking: Option<Waking>,
+    pub(super) stopping: Option<Stopping>,
+    pub(super) failure: Option<Arc<Failure>>,
+    step: WakeStep,
+    /// The phase before the step that is being carried out.
+    came_from: Phase,
+    progress: (mpsc::UnboundedSender<WakeStep>, mpsc::UnboundedReceiver<WakeStep>),
+    /// How many orders have been given: a look that began before the last one proves nothing.
+    pub(super) orders: u64,
+    /// Who waits for the look in progress, and for the one after it.
+    pub(super) looking: look::Looking,
+    pub(super) chronicle: Chronicle,
+    sample_at: Option<Moment>,
+}
+
+/// Starts the actor of a service, and returns the way to talk to it.
+pub(super) fn spawn(
+    handle: &ServiceHandle,
+    mailbox: mpsc::UnboundedReceiver<Message>,
+    tools: Tools,
+    chronicle: Chronicle,
+) -> AbortHandle {
+    let shared = Arc::clone(handle.shared());
+    let policy = Policy::from(&**shared.spec.load());
+    let mut actor = Actor {
+        machine: Machine::new(policy),
+        mailbox,
+        tools,
+        tasks: JoinSet::new(),
+        waiters: HashMap::new(),
+        known: None,
+        upstream: None,
+        upstreams: 0,
+        waking: None,
+        stopping: None,
+        failure: None,
+        step: WakeStep::Starting,
+        came_from: Phase::Asleep,
+        progress: mpsc::unbounded_channel(),
+        orders: 0,
+        looking: look::Looking::default(),
+        chronicle,
+        sample_at: None,
+        shared,
+    };
+    actor.publish();
+    tokio::spawn(async move { actor.run().await }).abort_handle()
+}
+
+impl Actor {
+    async fn run(&mut self) {
+        while !self.machine.is_retired() {
+            let deadline = self.machine.deadline();
+            let sample_at = self.sample_at;
+            tokio::select! {
+                // Messages first: demand that is already there is seen before a deadline is.
+                biased;
+                message = self.mailbox.recv() => match message {
+                    Some(message) => self.receive(message),
+                    None => return,
+                },
+                Some(step) = self.progress.1.recv() => {
+                    self.step = step;
+                    self.publish();
+                }
+                Some(report) = self.tasks.join_next() => match report {
+                    Ok(report) => self.reported(report),
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => tracing::error!(service = %self.name(), %error, "an order panicked"),
+                },
+                () = sleep_until(deadline) => self.deadline(),
+                () = sleep_until(sample_at) => self.sample(),
+            }
+        }
+    }
+
+    pub(super) fn name(&self) -> crate::domain::name::ServiceName {
+        self.spec().name.clone()
+    }
+
+    pub(super) fn spec(&self) -> Arc<ServiceSpec> {
+        self.shared.spec.load_full()
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Demand { id, answer } => {
+                self.waiters.insert(id, Waiter { answer, since: clock::now() });
+                self.input(Input::Demand(id));
+            }
+            Message::Withdraw(id) => {
+                self.waiters.remove(&id);
+                self.input(Input::Withdraw(id));
+            }
+            Message::Wake { cause } => self.input(Input::Wake(cause)),
+            Message::Stop { cause } => self.input(Input::Stop(cause)),
+            Message::Recheck { upstream, done } => {
+                if self.upstream == Some(upstream) && self.machine.phase() == Phase::Ready {
+                    self.look(Some(done));
+                }
+                // Dropped: the gate tells the truth already.
+            }
+            Message::Event(event) => self.event(&event),
+            Message::Reconcile { done } => self.look(done),
+            Message::Respec(spec) => {
+                let policy = Policy::from(&*spec);
+                self.shared.spec.store(spec);
+                self.input(Input::Respec(policy));
+            }
+            Message::Retire => self.input(Input::Retire),
+        }
+    }
+
+    /// Docker's news of the container. An order in progress finds out by itself, at once; without
+    /// one, the container is looked at.
+    fn event(&mut self, event: &ContainerEvent) {
+        if let Some(waking) = &self.waking {
+            waking.changed.notify_one();
+        }
+        if matches!(event.action, ContainerAction::Health(_)) {
+            return;
+        }
+        if !self.machine.has_order() {
+            self.look(None);
+        }
+    }
+
+    fn deadline(&mut self) {
+        // The look at the leases and the closing of the gate are one step: no request can come
+        // between them.
+        let usage = match self.machine.phase() {
+            Phase::Ready | Phase::Asleep => self.shared.gate.close_if_unused(),
+            Phase::Waking | Phase::Stopping | Phase::Failed => Usage::InUse,
+        };
+        self.input(Input::Deadline(usage));
+    }
+
+    fn sample(&mut self) {
+        self.sample_at = None;
+        let Some(known) = &self.known else { return };
+        let (engine, id) = (Arc::clone(&self.tools.wakers.engine), known.id.clone());
+        self.tasks.spawn(async move {
+            Report::Memory(engine.usage(&id).await.ok().map(|usage| usage.memory_in_use()))
+        });
+    }
+
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::Woken(report) => self.woken(report),
+            Report::Stopped(report) => self.stopped(report),
+            Report::Looked(looked) => self.looked(looked),
+            Report::Memory(memory) => {
+                if let Some(bytes) = memory {
+                    self.chronicle.memory(bytes);
+                }
+                if self.machine.phase() == Phase::Ready {
+                    self.sample_at = Some(clock::now() + NEXT_SAMPLE);
+                }
+            }
+        }
+    }
+
+    fn woken(&mut self, report: WakeReport) {
+        let order = report.order;
+        match report.result {
+            Ok(awake) => {
+                if let Some(warning) = &awake.warning {
+                    tracing::warn!(service = %self.name(), %warning, "ready");
+                }
+                self.chronicle
+                    .application_ready(&awake, self.waking.as_ref().map(|waking| waking.demanded_at));
+                self.known = Some(awake.known);
+                self.next_upstream(awake.address);
+                self.input(Input::WakeEnded { order, result: Ok(()), clean_up: false });
+            }
+            Err(problem) => {
+                let input =
+                    Input::WakeEnded { order, result: Err(problem.failure), clean_up: problem.clean_up };
+                self.note_failure(problem.reason, problem.log);
+                self.input(input);
+            }
+        }
+    }
+
+    fn stopped(&mut self, report: StopReport) {
+        if let Some(problem) = &report.problem {
+            tracing::error!(service = %self.name(), %problem, "the container was not stopped");
+        }
+        self.input(Input::StopEnded { order: report.order, end: report.end });
+        // What the order brought about, or did not: the container itself says.
+        if !self.machine.has_order() {
+            self.look(None);
+        }
+    }
+
+    pub(super) fn note_failure(&mut self, reason: String, log: Vec<String>) {
+        self.failure = Some(Arc::new(Failure { reason, log, retry_at: clock::now() }));
+    }
+
+    pub(super) fn next_upstream(&mut self, address: std::net::SocketAddr) {
+        self.upstreams += 1;
+        self.upstream = Some(Upstream { address, generation: self.upstreams });
+    }
+
+    /// One step of the machine, its effects, and what is to be told about it.
+    pub(super) fn input(&mut self, input: Input) {
+        let before = self.machine.phase();
+        self.came_from = before;
+        let timed_out = matches!(input, Input::Deadline(_)) && before == Phase::Waking;
+        if timed_out {
+            let patience = self.spec().wake_timeout;
+            self.note_failure(format!("did not answer within {patience:?}"), Vec::new());
+        }
+        let effects = self.machine.step(clock::now(), input);
+        self.chronicle_step(before, input);
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        let after = self.machine.phase();
+        if after != before {
+            self.entered(after);
+        }
+        self.publish();
+    }
+
+    fn entered(&mut self, phase: Phase) {
+        self.sample_at = (phase == Phase::Ready).then(|| clock::now() + FIRST_SAMPLE);
+        if phase == Phase::Ready {
+            self.failure = None;
+            // It is in use, as far as the store is concerned, until it has been seen quiet.
+            self.tools.busy.notify_one();
+        }
+        if let Some(failure) = &mut self.failure {
+            let failure = Arc::make_mut(failure);
+            failure.retry_at = self.machine.retry_at();
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::OrderWake { order, cause, kind } => self.order_wake(order, cause, kind),
+            Effect::AbandonWake { .. } => {
+                if let Some(waking) = self.waking.take() {
+                    waking.task.abort();
+                }
+            }
+            Effect::OrderStop { order, how, cause } => self.order_stop(order, how, cause),
+            Effect::CancelStop { .. } => {
+                if let Some(stopping) = &self.stopping {
+                    stopping.claim.cancel();
+                }
+            }
+            Effect::Open { clock_from } => {
+                if let Some(upstream) = self.upstream {
+                    self.shared.gate.open(upstream, clock_from);
+                }
+            }
+            Effect::Reopen => self.shared.gate.reopen(),
+            Effect::Close => self.shared.gate.close(),
+            Effect::Admit(id) => {
+                if let (Some(waiter), Some(upstream)) = (self.waiters.remove(&id), self.upstream) {
+                    // A client that went away this very moment drops its lease at once.
+                    let _ = waiter.answer.send(Ok(Lease::grant(&self.shared, upstream)));
+                }
+            }
+            Effect::Refuse(id, refusal) => {
+                if let Some(waiter) = self.waiters.remove(&id) {
+                    let _ = waiter.answer.send(Err(refusal));
+                }
+            }
+        }
+    }
+
+    fn order_wake(&mut self, order: Generation, cause: WakeCause, kind: crate::domain::lifecycle::WakeKind) {
+        let now = clock::now();
+        let spec = self.spec();
+        let changed = Arc::new(Notify::new());
+        self.orders += 1;
+        self.step = WakeStep::Starting;
+        self.stopping = None;
+        // Who waited for a stop to end waited for Docker, not for us.
+        let asked_at = self.waiters.values().map(|waiter| waiter.since).min();
+        let demanded_at = asked_at.filter(|_| self.came_from != Phase::Stopping).unwrap_or(now);
+        let task = self.tasks.spawn({
+            let tools = Arc::clone(&self.tools.wakers);
+            let order = WakeOrder {
+                order,
+                kind,
+                deadline: now + spec.wake_timeout,
+                spec,
+                known: self.known.clone(),
+                changed: Arc::clone(&changed),
+                progress: self.progress.0.clone(),
+            };
+            async move { Report::Woken(wake::wake(tools, order).await) }
+        });
+        self.waking = Some(Waking { demanded_at, changed, task });
+        self.chronicle.wake_ordered(now, cause, kind);
+    }
+
+    fn order_stop(&mut self, order: Generation, how: crate::domain::lifecycle::How, cause: StopCause) {
+        let now = clock::now();
+        let spec = self.spec();
+        let claim = Arc::new(Claim::default());
+        self.orders += 1;
+        self.waking = None;
+        self.shared.gate.close();
+        self.stopping = Some(Stopping {
+            cause,
+            ordered_at: now,
+            paused: how == crate::domain::lifecycle::How::Pause,
+            claim: Arc::clone(&claim),
+        });
+        let order = StopOrder {
+            order,
+            how,
+            cause,
+            service: spec.name.clone(),
+            container: spec.container.clone(),
+            id: self.known.as_ref().map(|known| known.id.clone()),
+            grace: spec.idle.stop_timeout,
+            deadline: Policy::from(&*spec).stop_deadline(now),
+            claim,
+        };
+        let (engine, store) = (Arc::clone(&self.tools.wakers.engine), self.tools.store.clone());
+        self.tasks.spawn(async move { Report::Stopped(stop::stop(engine, store, order).await) });
+        tracing::info!(service = %spec.name, %cause, "stopping");
+    }
+
+    /// Tells everybody who watches, where there is something new.
+    pub(super) fn publish(&mut self) {
+        let phase = self.machine.phase();
+        let step = self.step;
+        let usual = self.chronicle.usual();
+        let failure = match phase {
+            Phase::Failed | Phase::Stopping => self.failure.clone(),
+            Phase::Asleep | Phase::Waking | Phase::Ready => None,
+        };
+        let wake_cause = self.chronicle.wake_cause();
+        let stop_cause =
+            self.stopping.as_ref().map(|stopping| stopping.cause).or(self.chronicle.stop_cause());
+        let paused = self.machine.is_paused();
+        self.shared.snapshot.send_if_modified(|snapshot| {
+            let since = if snapshot.phase == phase { snapshot.since } else { clock::now() };
+            let next = Snapshot { phase, since, step, usual, failure, paused, stop_cause, wake_cause };
+            let changed = *snapshot != next;
+            *snapshot = next;
+            changed
+        });
+    }
+}
+
+/// Sleeps until a moment, or for ever.
+async fn sleep_until(moment: Option<Moment>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(clock::instant(moment)).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,330 @@
+//! All services: added, changed and let go as the configuration says, and reached by host, by
+//! name, and by container.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::clock;
+use crate::domain::host::HostPattern;
+use crate::domain::name::ServiceName;
+use crate::domain::route::RouteTable;
+use crate::domain::service::ServiceSpec;
+use crate::domain::words::{Phase, StopCause};
+use crate::metrics::{Live, ServiceMetrics, Text};
+use crate::ports::{ContainerAction, ContainerEngine, ContainerEvent, Prober};
+use crate::store::{Activity, Remembered, Store};
+use crate::supervisor::actor::{self, Tools};
+use crate::supervisor::chronicle::Chronicle;
+use crate::supervisor::handle::{HoldLimit, Message, ServiceHandle};
+use crate::supervisor::keeper;
+use crate::supervisor::news;
+pub use crate::supervisor::news::EngineStatus;
+use crate::supervisor::wake::Wakers;
+
+/// The routes, as the data plane reads them.
+pub type Routes = ArcSwap<RouteTable<ServiceHandle>>;
+
+/// What a fleet is made of.
+pub struct Parts {
+    pub engine: Arc<dyn ContainerEngine>,
+    pub prober: Arc<dyn Prober>,
+    pub store: Store,
+    /// What the previous process left.
+    pub remembered: Remembered,
+    /// Worker threads of the data plane, for the metrics.
+    pub workers: usize,
+    /// Holds in all services together.
+    pub max_held: usize,
+}
+
+/// All services.
+pub struct Fleet {
+    tools: Tools,
+    members: Mutex<BTreeMap<ServiceName, Member>>,
+    /// For whoever goes through all of them, without the lock.
+    handles: Arc<ArcSwap<Vec<ServiceHandle>>>,
+    routes: Arc<Routes>,
+    holds: Arc<HoldLimit>,
+    /// Counters live on when a service is let go and taken up again.
+    metrics: Mutex<BTreeMap<ServiceName, Arc<ServiceMetrics>>>,
+    unknown: Arc<ServiceMetrics>,
+    remembered: Mutex<Remembered>,
+    workers: usize,
+    engine_status: watch::Receiver<EngineStatus>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Member {
+    handle: ServiceHandle,
+    spec: Arc<ServiceSpec>,
+    actor: AbortHandle,
+}
+
+/// Without a fleet nothing goes on: no order, no look, no note.
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for task in lock(&self.tasks).drain(..) {
+            task.abort();
+        }
+        for member in lock(&self.members).values() {
+            member.actor.abort();
+        }
+    }
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fleet").field("services", &self.handles.load().len()).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole at every step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Fleet {
+    /// A fleet without services, listening to Docker's news. Must be called on the control plane's
+    /// runtime.
+    #[must_use]
+    pub fn start(parts: Parts) -> Arc<Self> {
+        let busy = Arc::new(Notify::new());
+        let handles = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let (status, engine_status) = watch::channel(EngineStatus::unknown());
+        let engine = Arc::clone(&parts.engine);
+        let fleet = Arc::new(Self {
+            tools: Tools {
+                wakers: Arc::new(Wakers { engine: parts.engine, prober: parts.prober }),
+                store: parts.store.clone(),
+                busy: Arc::clone(&busy),
+            },
+            members: Mutex::default(),
+            handles: Arc::clone(&handles),
+            routes: Arc::default(),
+            holds: Arc::new(HoldLimit::new(parts.max_held)),
+            metrics: Mutex::default(),
+            unknown: ServiceMetrics::new(ServiceName::unknown(), parts.workers, clock::now()),
+            remembered: Mutex::new(parts.remembered),
+            workers: parts.workers,
+            engine_status,
+            tasks: Mutex::default(),
+        });
+        let tasks = vec![
+            tokio::spawn(keeper::keep(handles, parts.store, busy)),
+            tokio::spawn(news::read(Arc::downgrade(&fleet), engine, status)),
+        ];
+        *lock(&fleet.tasks) = tasks;
+        fleet
+    }
+
+    /// Takes up, changes and lets go services until they are these. Connections and waits of what
+    /// did not change are not touched; what is let go is not stopped.
+    pub fn apply(&self, services: &[ServiceSpec]) {
+        let mut members = lock(&self.members);
+        let mut kept = BTreeMap::new();
+        for spec in services {
+            let spec = Arc::new(spec.clone());
+            let member = match members.remove(&spec.name) {
+                Some(old) if old.spec == spec => old,
+                Some(old) if old.spec.container == spec.container => {
+                    tracing::info!(service = %spec.name, "changed");
+                    old.handle.send(Message::Respec(Arc::clone(&spec)));
+                    Member { handle: old.handle, spec, actor: old.actor }
+                }
+                old => {
+                    if let Some(old) = old {
+                        old.handle.send(Message::Retire);
+                    }
+                    self.take_up(spec)
+                }
+            };
+            kept.insert(member.spec.name.clone(), member);
+        }
+        for (name, gone) in std::mem::replace(&mut *members, kept) {
+            tracing::info!(service = %name, "let go, and left as it is");
+            gone.handle.send(Message::Retire);
+        }
+        let mut routes = RouteTable::default();
+        for member in members.values() {
+            for host in &member.spec.hosts {
+                let fresh = routes.insert(host, member.spec.path.as_deref(), member.handle.clone());
+                debug_assert!(fresh, "the configuration has been checked for contested hosts");
+            }
+        }
+        self.handles.store(Arc::new(members.values().map(|member| member.handle.clone()).collect()));
+        self.routes.store(Arc::new(routes));
+    }
+
+    fn take_up(&self, spec: Arc<ServiceSpec>) -> Member {
+        let metrics = Arc::clone(
+            lock(&self.metrics)
+                .entry(spec.name.clone())
+                .or_insert_with(|| ServiceMetrics::new(spec.name.clone(), self.workers, clock::now())),
+        );
+        let memory = lock(&self.remembered).services.remove(&spec.name).unwrap_or_default();
+        let chronicle =
+            Chronicle::new(spec.name.clone(), self.tools.store.clone(), Arc::clone(&metrics), memory);
+        let (handle, mailbox) = ServiceHandle::new(
+            Arc::clone(&spec),
+            metrics,
+            Arc::clone(&self.holds),
+            Arc::clone(&self.tools.busy),
+            clock::now(),
+        );
+        let actor = actor::spawn(&handle, mailbox, self.tools.clone(), chronicle);
+        handle.send(Message::Reconcile { done: None });
+        Member { handle, spec, actor }
+    }
+
+    /// A new bound on the holds in all services together.
+    pub fn set_max_held(&self, limit: usize) {
+        self.holds.set(limit);
+    }
+
+    /// The routes, for the data plane.
+    #[must_use]
+    pub fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes)
+    }
+
+    /// Whether a host is anybody's. Wakes nothing.
+    #[must_use]
+    pub fn knows(&self, host: &str) -> bool {
+        self.routes.load().knows(host)
+    }
+
+    /// Every host that has a route, sorted, each once.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostPattern> {
+        let mut hosts: Vec<_> =
+            lock(&self.members).values().flat_map(|member| member.spec.hosts.iter().cloned()).collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<ServiceHandle> {
+        self.handles.load().iter().find(|handle| handle.spec().name.as_str() == name).cloned()
+    }
+
+    /// All services, by name.
+    #[must_use]
+    pub fn services(&self) -> Arc<Vec<ServiceHandle>> {
+        self.handles.load_full()
+    }
+
+    /// Where requests for hosts that are nobody's are counted.
+    #[must_use]
+    pub fn unknown(&self) -> Arc<ServiceMetrics> {
+        Arc::clone(&self.unknown)
+    }
+
+    /// Whether Docker answers.
+    #[must_use]
+    pub fn engine_status(&self) -> watch::Receiver<EngineStatus> {
+        self.engine_status.clone()
+    }
+
+    pub(super) fn event(&self, event: &ContainerEvent) {
+        for handle in self.handles.load().iter() {
+            let container = handle.spec().container.clone();
+            let meant = event.name == container.as_str()
+                || matches!(&event.action, ContainerAction::Rename { from } if from == container.as_str());
+            if meant {
+                handle.send(Message::Event(event.clone()));
+            }
+        }
+    }
+
+    pub(super) fn look_at_all(&self) {
+        for handle in self.handles.load().iter() {
+            handle.send(Message::Reconcile { done: None });
+        }
+    }
+
+    /// Compares every service with the engine, and returns when that is done or `patience` is over.
+    pub async fn reconcile(&self, patience: Duration) {
+        let looks: Vec<_> = self
+            .handles
+            .load()
+            .iter()
+            .map(|handle| {
+                let (done, looked) = oneshot::channel();
+                handle.send(Message::Reconcile { done: Some(done) });
+                looked
+            })
+            .collect();
+        let all = async {
+            for look in looks {
+                let _ = look.await;
+            }
+        };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("not every container was looked at within {patience:?}; going on without");
+        }
+    }
+
+    /// Stops every service, and returns when all are asleep or `patience` is over.
+    pub async fn stop_all(&self, cause: StopCause, patience: Duration) {
+        let handles = self.handles.load_full();
+        for handle in handles.iter() {
+            handle.stop(cause);
+        }
+        let all = async {
+            for handle in handles.iter() {
+                let mut snapshots = handle.watch();
+                let _ = snapshots
+                    .wait_for(|snapshot| matches!(snapshot.phase, Phase::Asleep | Phase::Failed))
+                    .await;
+            }
+        };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("not every service was stopped within {patience:?}");
+        }
+    }
+
+    /// Writes down the idle clocks as they stand, ends the tasks, and closes the store.
+    pub async fn shut_down(&self) {
+        for task in lock(&self.tasks).drain(..) {
+            task.abort();
+        }
+        let news = self
+            .handles
+            .load()
+            .iter()
+            .filter(|handle| handle.snapshot().phase == Phase::Ready)
+            .map(|handle| {
+                // Who still had a client lost it to the shutdown, this very moment.
+                let in_use = handle.leases() > 0;
+                let since = if in_use { clock::now() } else { handle.gate().last_active() };
+                (handle.name(), Activity::Quiet { since: clock::wall_at(since) })
+            })
+            .collect();
+        drop(self.tools.store.activities(news));
+        if let Err(error) = self.tools.store.close().await {
+            tracing::error!(%error, "the idle clocks were not written down");
+        }
+    }
+
+    /// The Prometheus text of all services.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let handles = self.handles.load();
+        let services = handles
+            .iter()
+            .map(|handle| {
+                let live =
+                    Live { phase: handle.snapshot().phase, leases: handle.leases(), held: handle.held() };
+                (&**handle.metrics(), Some(live))
+            })
+            .chain(std::iter::once((&*self.unknown, None)))
+            .collect();
+        Text::new(services, clock::now()).render()
+    }
+}

@@ -1,0 +1,198 @@
+//! Looking at a container when nobody ordered anything: after an event, a refused connection, a
+//! reconnection to Docker, and every minute.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::domain::lifecycle::{Found, How, Input, Sighting};
+use crate::domain::service::ServiceSpec;
+use crate::domain::words::Phase;
+use crate::engine::locate;
+use crate::ports::{Container, ContainerEngine, ContainerState, Health, InspectError};
+use crate::store::{Activity, ServiceMemory, StopHow};
+use crate::supervisor::actor::{Actor, Report};
+use crate::supervisor::wake::Known;
+
+/// Who waits for what is seen.
+#[derive(Debug, Default)]
+pub(super) struct Looking {
+    in_progress: bool,
+    /// Answered by the look in progress.
+    now: Vec<oneshot::Sender<()>>,
+    /// Asked while a look was in progress, which may have begun too early for them.
+    next: Vec<oneshot::Sender<()>>,
+    again: bool,
+    /// The first look after the start compares with what is remembered.
+    first_done: bool,
+}
+
+/// What one look saw.
+pub(super) struct Looked {
+    /// The count of orders when it began.
+    orders: u64,
+    result: Result<Option<(Container, Option<SocketAddr>)>, InspectError>,
+}
+
+async fn look(engine: Arc<dyn ContainerEngine>, spec: Arc<ServiceSpec>, orders: u64) -> Looked {
+    let result = match engine.inspect(spec.container.as_str()).await {
+        Ok(container) => {
+            let located = locate(&*engine, &container, &spec.address, spec.port).await;
+            Ok(Some((container, located.ok().map(|located| located.address))))
+        }
+        Err(InspectError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    Looked { orders, result }
+}
+
+fn sighting(state: ContainerState) -> Sighting {
+    match state {
+        ContainerState::Running => Sighting::Running,
+        ContainerState::Paused => Sighting::Paused,
+        ContainerState::Created
+        | ContainerState::Restarting
+        | ContainerState::Removing
+        | ContainerState::Exited
+        | ContainerState::Dead => Sighting::Off,
+    }
+}
+
+impl Actor {
+    /// Looks at the container, now or when the look in progress is over.
+    pub(super) fn look(&mut self, done: Option<oneshot::Sender<()>>) {
+        if self.looking.in_progress {
+            self.looking.next.extend(done);
+            self.looking.again = true;
+            return;
+        }
+        self.looking.in_progress = true;
+        self.looking.now.extend(done);
+        let (engine, spec, orders) = (Arc::clone(&self.tools.wakers.engine), self.spec(), self.orders);
+        self.tasks.spawn(async move { Report::Looked(look(engine, spec, orders).await) });
+    }
+
+    pub(super) fn looked(&mut self, looked: Looked) {
+        self.looking.in_progress = false;
+        if !self.machine.has_order() {
+            if looked.orders == self.orders {
+                self.take_in(looked.result);
+            } else {
+                // An order came and went in between: what was seen may be older than it.
+                self.looking.again = true;
+            }
+        }
+        if self.looking.again {
+            self.looking.again = false;
+            let next = std::mem::take(&mut self.looking.next);
+            self.looking.now.extend(next);
+            if !self.machine.has_order() {
+                self.look(None);
+                return;
+            }
+        }
+        for done in self.looking.now.drain(..) {
+            let _ = done.send(());
+        }
+    }
+
+    fn take_in(&mut self, result: Result<Option<(Container, Option<SocketAddr>)>, InspectError>) {
+        let seen = match result {
+            Ok(seen) => seen,
+            Err(error) => {
+                // While Docker is away, what is awake is still proxied.
+                tracing::debug!(service = %self.name(), %error, "not looked at");
+                return;
+            }
+        };
+        let before = self.known.take();
+        let (now_known, sighting) = match &seen {
+            Some((container, address)) => {
+                let address = address.or_else(|| {
+                    before.as_ref().filter(|known| known.id == container.id).and_then(|known| known.address)
+                });
+                (Some(Known::of(container, address)), sighting(container.state))
+            }
+            None => (None, Sighting::Off),
+        };
+        self.known = now_known.clone();
+        if !self.looking.first_done {
+            self.looking.first_done = true;
+            self.first_look(seen.as_ref(), sighting);
+            return;
+        }
+        if let (Some(before), Some(now)) = (&before, &now_known)
+            && before.id != now.id
+        {
+            self.input(Input::Renewed);
+        }
+        // A container that was started anew between two looks listens anew, perhaps elsewhere.
+        let restarted = match (&before, &now_known) {
+            (Some(before), Some(now)) => {
+                before.id != now.id
+                    || before.started_at != now.started_at
+                    || now.address.is_some_and(|address| {
+                        self.upstream.is_some_and(|upstream| upstream.address != address)
+                    })
+            }
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if restarted && sighting == Sighting::Running && self.machine.phase() == Phase::Ready {
+            self.input(Input::Seen(Sighting::Off));
+        }
+        self.input(Input::Seen(sighting));
+    }
+
+    fn first_look(&mut self, seen: Option<&(Container, Option<SocketAddr>)>, sighting: Sighting) {
+        let memory = self.chronicle.take_memory();
+        let Some((container, address)) = seen else {
+            self.input(Input::Found(Found {
+                sighting: Sighting::Off,
+                settled: false,
+                quiet_since: None,
+                ready_since: None,
+                stopping: None,
+            }));
+            return;
+        };
+        let settled = address.is_some() && settled(container, &memory, self.spec().wake_timeout);
+        if let (true, Some(address)) = (settled, address) {
+            self.next_upstream(*address);
+        }
+        let stopping = memory.stop_intent.as_ref().filter(|intent| intent.container_id == container.id.0);
+        self.input(Input::Found(Found {
+            sighting,
+            settled,
+            quiet_since: match memory.activity {
+                Some(Activity::Quiet { since }) => Some(clock::moment_at(since)),
+                Some(Activity::Busy) | None => None,
+            },
+            ready_since: memory.ready_since.map(clock::moment_at),
+            stopping: stopping.map(|intent| {
+                let how = match intent.how {
+                    StopHow::Stop => How::Stop,
+                    StopHow::Pause => How::Pause,
+                };
+                (how, intent.cause)
+            }),
+        }));
+    }
+}
+
+/// Whether a container that runs is past its start: the previous process saw it ready, Docker
+/// calls it healthy, or it runs for longer than a wake may take.
+fn settled(container: &Container, memory: &ServiceMemory, wake_timeout: Duration) -> bool {
+    let started = container.started_at;
+    let seen_ready =
+        matches!((started, memory.ready_since), (Some(started), Some(ready)) if started <= ready);
+    seen_ready
+        || match container.health {
+            Some(Health::Healthy | Health::Unhealthy) => true,
+            Some(Health::Starting) => false,
+            None => started.is_some_and(|started| clock::wall().since(started) >= wake_timeout),
+        }
+}
