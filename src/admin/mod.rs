@@ -1,1 +1,64 @@
-//! (written next)
+//! The control plane's HTTP surface: health, metrics, and Caddy's question whether a host is ours.
+//!
+//! It has a listener and a runtime of its own, so that a saturated data plane still answers here.
+
+mod ask;
+mod health;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::sync::watch;
+
+pub use health::{ConfigStatus, Stage};
+pub use serve::serve;
+
+use crate::metrics::ProcessMetrics;
+use crate::store::Store;
+use crate::supervisor::fleet::Fleet;
+use crate::supervisor::publish::PublishState;
+
+/// What the surface shows.
+#[derive(Clone, Debug)]
+pub struct AdminState {
+    pub fleet: Arc<Fleet>,
+    pub process: ProcessMetrics,
+    pub store: Store,
+    pub stage: watch::Receiver<Stage>,
+    pub config: watch::Receiver<ConfigStatus>,
+    pub publish: watch::Receiver<PublishState>,
+}
+
+/// Every route of the surface.
+#[must_use]
+pub fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics))
+        .route("/caddy/ask", get(ask::ask))
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here") })
+        .method_not_allowed_fallback(|| async {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")
+        })
+        .with_state(state)
+}
+
+async fn metrics(axum::extract::State(state): axum::extract::State<AdminState>) -> impl IntoResponse {
+    let text = state.fleet.metrics_text() + &state.process.render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// An error as RFC 9457 has it. `kind` is stable and names the problem.
+fn problem(status: StatusCode, kind: &str, title: &str) -> impl IntoResponse + use<> {
+    let body = serde_json::json!({
+        "type": format!("/problems/{kind}"),
+        "title": title,
+        "status": status.as_u16(),
+    });
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string())
+}

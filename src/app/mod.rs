@@ -1,0 +1,256 @@
+//! Composition: builds everything from a configuration, runs it, and takes it down again.
+
+mod inherit;
+mod limits;
+mod reload;
+mod watchdog;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::admin::{self, AdminState, ConfigStatus, Stage};
+use crate::caddy::{Client, OwnAddresses};
+use crate::config::{Config, ConfigWatcher, Listen, Loaded};
+use crate::domain::words::StopCause;
+use crate::engine::{Docker, Metered};
+use crate::metrics::ProcessMetrics;
+use crate::ports::{CaddyAdmin, ContainerEngine};
+use crate::probe::NetProber;
+use crate::proxy::{self, DataPlane, DrainOutcome, ProxySettings};
+use crate::store::{OpenStoreError, Store};
+use crate::supervisor::fleet::{Fleet, Parts};
+use crate::supervisor::publish::{Publisher, PublisherHandle};
+use crate::telemetry::LogControl;
+
+/// The name of the store's file in the data directory.
+const STORE_FILE: &str = "wakedock.redb";
+/// How long the start waits for a first look at every container; requests wait with it.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// The control plane has a runtime of its own; this many threads are plenty.
+const CONTROL_THREADS: usize = 2;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything was finished.
+    Clean,
+    /// The grace period of the drain was over before every connection was.
+    DrainTimedOut,
+}
+
+/// Why it could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("no runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+    #[error("the metrics could not be set up")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    #[error(transparent)]
+    Proxy(#[from] proxy::BindError),
+    #[error("the admin address {address} could not be bound")]
+    Admin {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the sockets that were handed over could not be used")]
+    Inherit(#[from] inherit::InheritError),
+    #[error("the workers of the data plane did not start")]
+    Workers(#[source] std::io::Error),
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs WakeDock until it is told to stop.
+///
+/// # Errors
+/// Where it could not start.
+pub fn serve(loaded: Loaded, logs: LogControl) -> Result<Ended, StartError> {
+    limits::tune_allocator();
+    let descriptors = limits::raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    runtime.block_on(async {
+        if let Some(descriptors) = descriptors {
+            tracing::debug!(descriptors, "limit of open descriptors");
+        }
+        App::build(loaded, logs).await?.run().await
+    })
+}
+
+/// Everything, bound and built.
+struct App {
+    config: Config,
+    watcher: ConfigWatcher,
+    logs: LogControl,
+    process: ProcessMetrics,
+    fleet: Arc<Fleet>,
+    settings: Arc<ArcSwap<ProxySettings>>,
+    bound: proxy::Bound,
+    stage: watch::Sender<Stage>,
+    config_status: watch::Sender<ConfigStatus>,
+    publisher: PublisherHandle,
+}
+
+impl App {
+    /// Opens the store and binds every socket: what can fail, fails here.
+    async fn build(loaded: Loaded, logs: LogControl) -> Result<Self, StartError> {
+        let config = loaded.config.clone();
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let inherited = inherit::sockets()?;
+        let (store, remembered) = Store::open(&config.data_dir.join(STORE_FILE))?;
+        let process = ProcessMetrics::new().map_err(StartError::Metrics)?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let bound = proxy::bind(&config.proxy, inherited.proxy, workers)?;
+        let admin = match inherited.admin {
+            Some(listener) => listener,
+            None => TcpListener::bind(config.admin.listen)
+                .await
+                .map_err(|source| StartError::Admin { address: config.admin.listen, source })?,
+        };
+        let admin_address =
+            admin.local_addr().map_err(|source| StartError::Admin { address: config.admin.listen, source })?;
+        for address in bound.addresses() {
+            tracing::info!(listener = "proxy", address = %address, "listening");
+        }
+        tracing::info!(listener = "admin", address = %admin_address, "listening");
+
+        let engine = Metered::new(Docker::connect(&config.docker.host), process.clone());
+        let engine: Arc<dyn ContainerEngine> = Arc::new(engine);
+        let fleet = Fleet::start(Parts {
+            engine,
+            prober: Arc::new(NetProber),
+            store: store.clone(),
+            remembered,
+            workers,
+            max_held: config.proxy.max_held,
+        });
+        let listens: Vec<Listen> = bound.addresses().iter().map(|address| address.0.clone()).collect();
+        let publisher = start_publisher(&config, &listens, admin_address, &process);
+        let (stage, stage_seen) = watch::channel(Stage::Starting);
+        let (config_status, config_seen) = watch::channel(ConfigStatus::Current);
+        let state = AdminState {
+            fleet: Arc::clone(&fleet),
+            process: process.clone(),
+            store,
+            stage: stage_seen,
+            config: config_seen,
+            publish: publisher.watch(),
+        };
+        tokio::spawn(admin::serve(admin, admin::router(state)));
+        reload::watch_engine(&fleet, &process);
+        let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(&config.proxy, config.log.access)));
+        let watcher = ConfigWatcher::start(&loaded);
+        Ok(Self { config, watcher, logs, process, fleet, settings, bound, stage, config_status, publisher })
+    }
+
+    async fn run(mut self) -> Result<Ended, StartError> {
+        let signals = |kind| signal(kind).map_err(StartError::Signals);
+        let (mut term, mut interrupt, mut hangup) = (
+            signals(SignalKind::terminate())?,
+            signals(SignalKind::interrupt())?,
+            signals(SignalKind::hangup())?,
+        );
+        self.fleet.apply(&self.config.services);
+        self.fleet.reconcile(FIRST_LOOK).await;
+        let bound = std::mem::take(&mut self.bound);
+        let plane =
+            DataPlane::start(bound, self.fleet.routes(), Arc::clone(&self.settings), self.fleet.unknown())
+                .map_err(StartError::Workers)?;
+        self.publisher.set_sites(self.fleet.hosts());
+        self.stage.send_replace(Stage::Serving);
+        watchdog::ready();
+        tracing::info!(services = self.config.services.len(), "serving");
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => self.watcher.trigger(),
+                edit = self.watcher.next() => self.reload(edit),
+            }
+        }
+        Ok(self.drain(plane, async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }).await)
+    }
+
+    /// Ends what is going on within the grace period; a second signal ends it at once.
+    async fn drain(self, plane: DataPlane, again: impl Future<Output = ()>) -> Ended {
+        let grace = self.config.shutdown.grace;
+        tracing::info!(grace = ?grace, connections = plane.connections(), "draining");
+        self.stage.send_replace(Stage::Draining);
+        watchdog::stopping();
+        let outcome = tokio::select! {
+            outcome = plane.drain(grace) => Some(outcome),
+            () = again => None,
+        };
+        if self.config.shutdown.stop_services {
+            self.fleet.stop_all(StopCause::Shutdown, grace).await;
+        }
+        self.fleet.shut_down().await;
+        match outcome {
+            Some(DrainOutcome::Finished) => {
+                tracing::info!("drained: every request was finished");
+                Ended::Clean
+            }
+            Some(DrainOutcome::TimedOut { connections }) => {
+                tracing::warn!(connections, "the grace period is over: connections were cut");
+                Ended::DrainTimedOut
+            }
+            None => {
+                tracing::warn!("told to stop again: connections were cut");
+                Ended::DrainTimedOut
+            }
+        }
+    }
+}
+
+fn start_publisher(
+    config: &Config,
+    listens: &[Listen],
+    admin: std::net::SocketAddr,
+    process: &ProcessMetrics,
+) -> PublisherHandle {
+    let own = OwnAddresses::choose(listens, admin)
+        .unwrap_or(OwnAddresses { proxy: Listen::Tcp(admin), admin });
+    let count = process.clone();
+    let (handle, publisher) = Publisher::new(
+        config.caddy.clone(),
+        own,
+        Box::new(|address| Arc::new(Client::new(address.clone())) as Arc<dyn CaddyAdmin>),
+        Box::new(move |outcome| count.published(outcome)),
+    );
+    tokio::spawn(publisher.run());
+    handle
+}
+
+/// The Caddyfile for a configuration, as it would be published.
+///
+/// # Errors
+/// Where a value cannot stand in a Caddyfile, or an `extra` file cannot be read.
+pub fn caddyfile(config: &Config) -> Result<String, crate::caddy::CaddyfileError> {
+    crate::caddy::caddyfile(config).map(|rendered| rendered.text)
+}
+
+/// Where the store of a configuration lies.
+#[must_use]
+pub fn store_path(config: &Config) -> PathBuf {
+    config.data_dir.join(STORE_FILE)
+}

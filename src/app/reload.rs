@@ -1,0 +1,67 @@
+//! A changed configuration: applied as far as it can be without a restart, or refused as a whole.
+
+use std::sync::Arc;
+
+use crate::admin::ConfigStatus;
+use crate::app::App;
+use crate::config::{ConfigProblems, Loaded, restart_needed};
+use crate::metrics::{ConfigReload, ProcessMetrics};
+use crate::proxy::ProxySettings;
+use crate::supervisor::fleet::Fleet;
+
+impl App {
+    /// Applies an edit of the file, or says why not; a refused one changes nothing.
+    pub(super) fn reload(&mut self, edit: Result<Loaded, ConfigProblems>) {
+        let loaded = match edit {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                tracing::error!("the configuration was not changed:\n{problems}");
+                self.process.reloaded(ConfigReload::Rejected);
+                self.config_status.send_replace(ConfigStatus::Stale);
+                return;
+            }
+        };
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let config = loaded.config;
+        let waiting = restart_needed(&self.config, &config);
+        self.fleet.apply(&config.services);
+        self.fleet.set_max_held(config.proxy.max_held);
+        self.settings.store(Arc::new(ProxySettings::new(&config.proxy, config.log.access)));
+        self.publisher.set_config(config.caddy.clone());
+        self.publisher.set_sites(self.fleet.hosts());
+        self.logs.set(config.log.level);
+        self.process.reloaded(ConfigReload::Applied);
+        let status = if waiting.is_empty() {
+            tracing::info!(services = config.services.len(), "configuration applied");
+            ConfigStatus::Current
+        } else {
+            tracing::warn!(keys = waiting.join(", "), "configuration applied; these keys wait for a restart");
+            ConfigStatus::WaitsForRestart
+        };
+        self.config_status.send_replace(status);
+        // What waits for the restart is compared with what runs, not with the last edit.
+        let running = std::mem::replace(&mut self.config, config);
+        self.config.data_dir = running.data_dir;
+        self.config.docker.host = running.docker.host;
+        self.config.admin.listen = running.admin.listen;
+        self.config.proxy.listen = running.proxy.listen;
+        self.config.proxy.socket_mode = running.proxy.socket_mode;
+        self.config.proxy.socket_group = running.proxy.socket_group;
+    }
+}
+
+/// Keeps the gauge in step with Docker's connection.
+pub(super) fn watch_engine(fleet: &Arc<Fleet>, process: &ProcessMetrics) {
+    let (mut status, process) = (fleet.engine_status(), process.clone());
+    tokio::spawn(async move {
+        loop {
+            process.engine_connected(status.borrow_and_update().connected);
+            if status.changed().await.is_err() {
+                return;
+            }
+            process.tidy();
+        }
+    });
+}
