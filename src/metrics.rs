@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::domain::name::ServiceName;
+use crate::domain::words::Reason;
 
 /// Who answered a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ const REQUEST_BUCKETS: [u64; 14] = [
 pub struct ServiceMetrics {
     name: ServiceName,
     shards: Box<[Shard]>,
+    /// By reason. Not sharded: whoever is refused is not in a hurry.
+    refusals: [AtomicU64; Reason::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +42,8 @@ struct Shard {
 impl ServiceMetrics {
     #[must_use]
     pub fn new(name: ServiceName, workers: usize) -> Arc<Self> {
-        Arc::new(Self { name, shards: (0..workers.max(1)).map(|_| Shard::default()).collect() })
+        let shards = (0..workers.max(1)).map(|_| Shard::default()).collect();
+        Arc::new(Self { name, shards, refusals: Default::default() })
     }
 
     #[must_use]
@@ -56,5 +60,23 @@ impl ServiceMetrics {
         let bucket = REQUEST_BUCKETS.partition_point(|bound| *bound < micros);
         shard.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         shard.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Counts one answer that WakeDock gave instead of the upstream.
+    pub fn refused(&self, reason: Reason) {
+        self.refusals[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often WakeDock answered for this reason.
+    #[must_use]
+    pub fn refusals(&self, reason: Reason) -> u64 {
+        self.refusals[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many requests with this class of status (2 for `2xx`) were answered by `by`.
+    #[must_use]
+    pub fn requests(&self, class: usize, by: AnsweredBy) -> u64 {
+        let class = class.clamp(1, 5) - 1;
+        self.shards.iter().map(|shard| shard.requests[class][by as usize].load(Ordering::Relaxed)).sum()
     }
 }

@@ -104,6 +104,33 @@ words! {
     }
 }
 
+words! {
+    /// Why WakeDock itself answered a request: the closed list of `X-WakeDock` and of
+    /// `wakedock_refusals_total`.
+    Reason {
+        /// The waiting page: the service is on its way.
+        Waking => "waking",
+        Failed => "failed",
+        BackingOff => "backing-off",
+        Overloaded => "overloaded",
+        Draining => "draining",
+        Disabled => "disabled",
+        EngineUnavailable => "engine-unavailable",
+        /// A browser looked ahead; that wakes nothing.
+        Prefetch => "prefetch",
+        HoldTimeout => "hold-timeout",
+        /// The upstream was too slow: to connect, or with the head of its answer.
+        UpstreamTimeout => "upstream-timeout",
+        UpstreamError => "upstream-error",
+        UnknownHost => "unknown-host",
+        /// Below the reserved prefix, but nothing that is there.
+        NotFound => "not-found",
+        BadRequest => "bad-request",
+        TooLarge => "too-large",
+        Internal => "internal",
+    }
+}
+
 /// A domain answer "no". Not an error: nothing is broken, the request is just not served now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -126,19 +153,25 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Its place in the closed list of reasons.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::UnknownHost => Reason::UnknownHost,
+            Self::Failed { .. } => Reason::Failed,
+            Self::BackingOff { .. } => Reason::BackingOff,
+            Self::HoldTimeout => Reason::HoldTimeout,
+            Self::Overloaded => Reason::Overloaded,
+            Self::Draining => Reason::Draining,
+            Self::Disabled => Reason::Disabled,
+            Self::EngineUnavailable => Reason::EngineUnavailable,
+        }
+    }
+
     /// The word for logs, metrics and `X-WakeDock`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownHost => "unknown-host",
-            Self::Failed { .. } => "failed",
-            Self::BackingOff { .. } => "backing-off",
-            Self::HoldTimeout => "hold-timeout",
-            Self::Overloaded => "overloaded",
-            Self::Draining => "draining",
-            Self::Disabled => "disabled",
-            Self::EngineUnavailable => "engine-unavailable",
-        }
+        self.reason().as_str()
     }
 }
 
