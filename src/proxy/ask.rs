@@ -193,6 +193,7 @@ mod tests {
     /// Trap 4: only a navigation may get the page; table of the real requests of browsers and
     /// programs.
     #[test]
+    #[allow(clippy::type_complexity, reason = "a table is clearer than its type")]
     fn a_navigation_and_the_rest() {
         let html = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         let cases: &[(&str, &[(&str, &str)], bool)] = &[

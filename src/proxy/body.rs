@@ -248,10 +248,9 @@ impl Body for ResponseBody {
 impl Drop for Downloading {
     fn drop(&mut self) {
         // A connection whose answer was not read to the end is not clean, and is closed.
-        if self.ended || self.incoming.is_end_stream() {
-            if let Some(returning) = self.returning.take() {
-                returning.put_back();
-            }
+        let whole = self.ended || self.incoming.is_end_stream();
+        if whole && let Some(returning) = self.returning.take() {
+            returning.put_back();
         }
     }
 }

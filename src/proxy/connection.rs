@@ -66,7 +66,7 @@ pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, pe
         },
         () = draining(&worker) => return,
     };
-    let state = Arc::new(ConnState::default());
+    let state = Arc::new(ConnState::new(is_http2));
     let io = Downstream::new(socket, replay, Arc::clone(&state), settings.timeouts.write);
     let io = TokioIo::new(io);
     let open = Rc::clone(&worker.open);

@@ -72,3 +72,53 @@ fn event(snapshot: &Snapshot) -> String {
         snapshot.phase
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed() -> (watch::Sender<Snapshot>, watch::Sender<Stage>, Feed) {
+        let (snapshots, service) = watch::channel(Snapshot::new(Phase::Asleep, clock::now()));
+        let (stages, stage) = watch::channel(Stage::Serving);
+        (snapshots, stages, Feed { service, stage, begun: false, ended: false })
+    }
+
+    fn data(phase: &str, elapsed: u64, usual: &str) -> Option<String> {
+        Some(format!(
+            "event: phase\ndata: {{\"phase\":\"{phase}\",\"elapsed_ms\":{elapsed},\"usual_ms\":{usual}}}\n\n"
+        ))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_every_change_and_every_second_until_ready() {
+        let (snapshots, _stages, mut feed) = feed();
+        assert_eq!(feed.next().await, data("asleep", 0, "null"), "at once");
+        assert_eq!(feed.next().await.as_deref(), Some(": still here\n\n"), "after a while");
+        let mut waking = Snapshot::new(Phase::Waking, clock::now());
+        waking.usual = Some(Duration::from_millis(2500));
+        snapshots.send_replace(waking);
+        assert_eq!(feed.next().await, data("waking", 0, "2500"));
+        let began = clock::now();
+        assert!(feed.next().await.is_some_and(|event| event.contains("\"phase\":\"waking\"")));
+        assert_eq!(clock::now().since(began).as_secs(), 1);
+        snapshots.send_replace(Snapshot::new(Phase::Ready, clock::now()));
+        assert_eq!(feed.next().await, data("ready", 0, "null"));
+        assert_eq!(feed.next().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_with_a_failure_with_the_drain_and_with_the_service() {
+        let (snapshots, _stages, mut failing) = feed();
+        snapshots.send_replace(Snapshot::new(Phase::Failed, clock::now()));
+        assert_eq!(failing.next().await, data("failed", 0, "null"));
+        assert_eq!(failing.next().await, None);
+        let (_snapshots, stages, mut draining) = feed();
+        draining.next().await;
+        stages.send_replace(Stage::Draining { until: clock::now() });
+        assert_eq!(draining.next().await, None);
+        let (snapshots, _stages, mut retired) = feed();
+        retired.next().await;
+        drop(snapshots);
+        assert_eq!(retired.next().await, None);
+    }
+}

@@ -40,6 +40,8 @@ impl Peer {
 /// them live on one thread; atomics only because hyper wants a socket that could be sent.
 #[derive(Debug, Default)]
 pub(super) struct ConnState {
+    /// Several streams share the socket: its end, and its reset, concern all of them.
+    http2: bool,
     /// Requests that are not answered to their last byte.
     active: AtomicUsize,
     /// Bytes were read while no request was active.
@@ -73,6 +75,10 @@ pub(super) enum Doing {
 }
 
 impl ConnState {
+    pub(super) fn new(http2: bool) -> Self {
+        Self { http2, ..Self::default() }
+    }
+
     pub(super) fn doing(&self) -> Doing {
         if self.active.load(Ordering::Relaxed) > 0 {
             if self.half_closed.load(Ordering::Relaxed) { Doing::HalfClosed } else { Doing::Busy }
@@ -106,12 +112,13 @@ impl ConnState {
 
     /// The request has been read to its end and is on its way to the upstream.
     pub(super) fn answering(&self) {
-        self.answering.store(true, Ordering::Relaxed);
+        self.answering.store(!self.http2, Ordering::Relaxed);
     }
 
-    /// The close that follows must be seen as a break.
+    /// An answer broke off: the close that follows must be seen as a break. HTTP/2 resets the
+    /// stream instead.
     pub(super) fn cut_short(&self) {
-        self.reset.store(true, Ordering::Relaxed);
+        self.reset.store(!self.http2, Ordering::Relaxed);
     }
 }
 
@@ -208,7 +215,7 @@ impl Downstream {
         if let Some(patience) = self.patience {
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
             if timer.as_mut().poll(cx).is_ready() {
-                self.state.cut_short();
+                self.state.reset.store(true, Ordering::Relaxed);
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -284,11 +291,11 @@ impl AsyncWrite for Downstream {
 
 impl Drop for Downstream {
     fn drop(&mut self) {
-        if self.state.reset.load(Ordering::Relaxed) {
-            if let Socket::Tcp(stream) = &self.socket {
-                // The last thing a connection is told; if it is gone already, all the better.
-                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            }
+        if self.state.reset.load(Ordering::Relaxed)
+            && let Socket::Tcp(stream) = &self.socket
+        {
+            // The last thing a connection is told; if it is gone already, all the better.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 }

@@ -139,7 +139,7 @@ fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     if address.is_ipv6() {
-        // `[::]` is every address, as administrators expect; whoever lists both gets both.
+        // `[::]` is every address, IPv4 too, whatever the system's default.
         socket.set_only_v6(false)?;
     }
     prepare_tcp(&SockRef::from(&socket))?;

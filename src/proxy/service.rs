@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use crate::clock;
 use crate::domain::service::UpstreamProtocol;
 use crate::domain::time::Moment;
+use crate::domain::words::{Reason, Refusal};
 use crate::metrics::{AnsweredBy, ServiceMetrics};
 use crate::proxy::ask::{self, Host};
 use crate::proxy::body::{RequestBody, ResponseBody};
@@ -23,6 +24,7 @@ use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::tunnel;
 use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::lease::Lease;
 
 /// The one prefix on services' hosts that is ours (trap 21).
 const RESERVED: &str = "/.wakedock/";
@@ -67,7 +69,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         return exchange.reserved(&host, &request, active);
     }
     let Some(service) = worker.with_routes(|routes| routes.find(host.as_str(), path).cloned()) else {
-        let trouble = Trouble::Refused(crate::domain::words::Refusal::UnknownHost);
+        let trouble = Trouble::Refused(Refusal::UnknownHost);
         return exchange.refuse(None, Some(&host), &trouble, Page::Text, active);
     };
     let Admitted { lease, mut waited } = match cold::admit(&service, &request).await {
@@ -97,7 +99,7 @@ impl Exchange<'_> {
     async fn forward(
         &self,
         service: &ServiceHandle,
-        lease: crate::supervisor::lease::Lease,
+        lease: Lease,
         waited: &mut Option<Duration>,
         trusted: bool,
         mut request: Request<Incoming>,
@@ -193,7 +195,7 @@ impl Exchange<'_> {
                 let headers = response.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                headers.insert(X_WAKEDOCK.clone(), HeaderValue::from_static("events"));
+                headers.insert(X_WAKEDOCK.clone(), HeaderValue::from_static(Reason::Waking.as_str()));
                 headers.insert(PROXY_STATUS.clone(), HeaderValue::from_static("wakedock"));
                 headers.insert(X_REQUEST_ID.clone(), self.request_id.clone());
                 self.count(Some(&service), Some(host), StatusCode::OK, AnsweredBy::Wakedock);
@@ -203,7 +205,7 @@ impl Exchange<'_> {
                 self.refuse(service.as_ref(), Some(host), &Trouble::NotFound, Page::Text, active)
             }
             _ => {
-                let trouble = Trouble::Refused(crate::domain::words::Refusal::UnknownHost);
+                let trouble = Trouble::Refused(Refusal::UnknownHost);
                 self.refuse(None, Some(host), &trouble, Page::Text, active)
             }
         }

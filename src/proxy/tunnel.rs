@@ -207,12 +207,11 @@ impl Future for Tunnel<'_> {
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(Ok(())),
             _ => {}
         }
-        if matches!(this.counts, Some(Use::Counting(_))) {
-            if let Some(silence) = &mut this.silence {
-                if silence.poll(cx).is_ready() {
-                    this.fall_silent();
-                }
-            }
+        if matches!(this.counts, Some(Use::Counting(_)))
+            && let Some(silence) = &mut this.silence
+            && silence.poll(cx).is_ready()
+        {
+            this.fall_silent();
         }
         Poll::Pending
     }

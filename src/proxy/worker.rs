@@ -20,7 +20,7 @@ use crate::domain::route::RouteTable;
 use crate::metrics::ServiceMetrics;
 use crate::proxy::accept;
 use crate::proxy::io::Peer;
-use crate::proxy::plane::{Common, Stage};
+use crate::proxy::plane::{Common, Routes, Stage};
 use crate::proxy::pool::Pool;
 use crate::proxy::settings::ProxySettings;
 use crate::supervisor::handle::ServiceHandle;
@@ -58,7 +58,7 @@ pub(super) struct Worker {
     pub(super) unknown: Arc<ServiceMetrics>,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) scratch: RefCell<Box<[u8]>>,
-    routes: RefCell<Cache<Arc<ArcSwap<RouteTable<ServiceHandle>>>, Arc<RouteTable<ServiceHandle>>>>,
+    routes: RefCell<Cache<Routes, Arc<RouteTable<ServiceHandle>>>>,
     settings: RefCell<Settings>,
     connections: Arc<AtomicUsize>,
     /// Request ids are this worker's random prefix and a number.
@@ -292,4 +292,24 @@ async fn until_drained(worker: &Worker) -> usize {
     // Time over: what is left falls with the runtime.
     let _ = tokio::time::timeout_at(clock::instant(until), all_gone).await;
     worker.open.connections.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the data plane relies on: a connection is a task, and falls alone.
+    #[test]
+    fn a_panic_ends_its_own_task_and_no_other() {
+        let runtime = runtime().unwrap();
+        runtime.block_on(async {
+            let falls = tokio::task::spawn_local(async { panic!("on purpose") });
+            let goes_on = tokio::task::spawn_local(async {
+                tokio::task::yield_now().await;
+                "fine"
+            });
+            assert!(falls.await.unwrap_err().is_panic());
+            assert_eq!(goes_on.await.unwrap(), "fine");
+        });
+    }
 }
