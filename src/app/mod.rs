@@ -15,8 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::{self, AdminState, ConfigStatus, Stage};
-use crate::caddy::{Client, OwnAddresses};
-use crate::config::{Config, ConfigWatcher, Listen, Loaded};
+use crate::caddy::admin::Client;
+use crate::caddy::sites::OwnAddresses;
+use crate::config::{Config, ConfigWatcher, Listen, Loaded, LogFormat, ReloadHandle, process_env};
 use crate::domain::words::StopCause;
 use crate::engine::{Docker, Metered};
 use crate::metrics::ProcessMetrics;
@@ -26,7 +27,7 @@ use crate::proxy::{self, DataPlane, DrainOutcome, ProxySettings};
 use crate::store::{OpenStoreError, Store};
 use crate::supervisor::fleet::{Fleet, Parts};
 use crate::supervisor::publish::{Publisher, PublisherHandle};
-use crate::telemetry::LogControl;
+use crate::telemetry::{self, Lines, LogHandle};
 
 /// The name of the store's file in the data directory.
 const STORE_FILE: &str = "wakedock.redb";
@@ -65,6 +66,8 @@ pub enum StartError {
     Inherit(#[from] inherit::InheritError),
     #[error("the workers of the data plane did not start")]
     Workers(#[source] std::io::Error),
+    #[error(transparent)]
+    Logs(#[from] tracing::subscriber::SetGlobalDefaultError),
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
 }
@@ -73,8 +76,13 @@ pub enum StartError {
 ///
 /// # Errors
 /// Where it could not start.
-pub fn serve(loaded: Loaded, logs: LogControl) -> Result<Ended, StartError> {
+pub fn serve(loaded: Loaded) -> Result<Ended, StartError> {
     limits::tune_allocator();
+    let lines = match loaded.config.log.format {
+        LogFormat::Text => Lines::Text,
+        LogFormat::Json => Lines::Json,
+    };
+    let logs = telemetry::init(loaded.config.log.level, lines)?;
     let descriptors = limits::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
@@ -94,7 +102,8 @@ pub fn serve(loaded: Loaded, logs: LogControl) -> Result<Ended, StartError> {
 struct App {
     config: Config,
     watcher: ConfigWatcher,
-    logs: LogControl,
+    reload_now: ReloadHandle,
+    logs: LogHandle,
     process: ProcessMetrics,
     fleet: Arc<Fleet>,
     settings: Arc<ArcSwap<ProxySettings>>,
@@ -106,7 +115,7 @@ struct App {
 
 impl App {
     /// Opens the store and binds every socket: what can fail, fails here.
-    async fn build(loaded: Loaded, logs: LogControl) -> Result<Self, StartError> {
+    async fn build(loaded: Loaded, logs: LogHandle) -> Result<Self, StartError> {
         let config = loaded.config.clone();
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -154,8 +163,8 @@ impl App {
         tokio::spawn(admin::serve(admin, admin::router(state)));
         reload::watch_engine(&fleet, &process);
         let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(&config.proxy, config.log.access)));
-        let watcher = ConfigWatcher::start(&loaded);
-        Ok(Self { config, watcher, logs, process, fleet, settings, bound, stage, config_status, publisher })
+        let (watcher, reload_now) = ConfigWatcher::new(&loaded, process_env().collect());
+        Ok(Self { config, watcher, reload_now, logs, process, fleet, settings, bound, stage, config_status, publisher })
     }
 
     async fn run(mut self) -> Result<Ended, StartError> {
@@ -179,7 +188,7 @@ impl App {
             tokio::select! {
                 _ = term.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => self.watcher.trigger(),
+                _ = hangup.recv() => self.reload_now.reload(),
                 edit = self.watcher.next() => self.reload(edit),
             }
         }

@@ -31,7 +31,7 @@ impl App {
         self.settings.store(Arc::new(ProxySettings::new(&config.proxy, config.log.access)));
         self.publisher.set_config(config.caddy.clone());
         self.publisher.set_sites(self.fleet.hosts());
-        self.logs.set(config.log.level);
+        self.logs.set_level(config.log.level);
         self.process.reloaded(ConfigReload::Applied);
         let status = if waiting.is_empty() {
             tracing::info!(services = config.services.len(), "configuration applied");

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::app;
+use crate::app::{self, Ended};
 use crate::config::{Config, Loaded, load, process_env};
 use terminal::Terminal;
 
@@ -74,7 +74,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let load = || load(arguments.config.as_deref(), process_env());
     match arguments.command {
         Command::Serve => match load() {
-            Ok(loaded) => app::serve(loaded),
+            Ok(loaded) => serve(loaded, &terminal).into(),
             Err(problems) => terminal.refuse(&problems).into(),
         },
         Command::Config { command } => config::run(&command, load, &terminal).into(),
@@ -83,6 +83,28 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Err(problems) => terminal.refuse(&problems).into(),
         },
     }
+}
+
+fn serve(loaded: Loaded, terminal: &Terminal) -> Exit {
+    match app::serve(loaded) {
+        Ok(Ended::Clean) => Exit::Fine,
+        Ok(Ended::DrainTimedOut) => Exit::DrainTimedOut,
+        Err(error) => {
+            terminal.complain(&chain(&error));
+            Exit::Failed
+        }
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn caddyfile(config: &Config, terminal: &Terminal) -> Exit {

@@ -165,6 +165,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Its place in the closed list of reasons.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::UnknownHost => Reason::UnknownHost,
+            Self::Failed { .. } => Reason::Failed,
+            Self::BackingOff { .. } => Reason::BackingOff,
+            Self::HoldTimeout => Reason::HoldTimeout,
+            Self::Overloaded => Reason::Overloaded,
+            Self::Draining => Reason::Draining,
+            Self::Disabled => Reason::Disabled,
+            Self::EngineUnavailable => Reason::EngineUnavailable,
+        }
+    }
+
     /// The word for logs, metrics and `X-WakeDock`.
     #[must_use]
     pub const fn reason(self) -> Reason {

@@ -10,6 +10,7 @@ mod failure;
 mod inspect;
 mod locate;
 mod logs;
+mod metered;
 mod text;
 mod transport;
 mod usage;
@@ -30,6 +31,7 @@ use crate::ports::{
 };
 
 pub use locate::{LocateError, Located, locate};
+pub use metered::Metered;
 
 use api::{Api, QUESTION, segment};
 use failure::{Failure, within};

@@ -169,6 +169,19 @@ impl ServiceMetrics {
         self.refusals[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How often WakeDock answered for this reason.
+    #[must_use]
+    pub fn refusals(&self, reason: Reason) -> u64 {
+        self.refusals[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many requests with this class of status (2 for `2xx`) were answered by `by`.
+    #[must_use]
+    pub fn requests(&self, class: usize, by: AnsweredBy) -> u64 {
+        let class = class.clamp(1, 5) - 1;
+        self.shards.iter().map(|shard| shard.requests[class][by as usize].load(Ordering::Relaxed)).sum()
+    }
+
     /// Counts a wake that ended.
     pub fn wake(&self, cause: WakeCause, outcome: WakeOutcome) {
         self.wakes[cause as usize][outcome as usize].fetch_add(1, Ordering::Relaxed);

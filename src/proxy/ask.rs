@@ -1,0 +1,248 @@
+//! What a request asks for, read from its head: the host, whether it is a navigation, an upgrade.
+
+use std::net::Ipv6Addr;
+
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method, Request, Version};
+use hyper::body::{Body, Incoming};
+
+use crate::config::ProxyLimits;
+use crate::proxy::respond::Trouble;
+
+/// A host as it is routed: lower case, no port, no trailing dot. On the stack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Host {
+    bytes: [u8; 256],
+    len: u8,
+}
+
+impl Host {
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+
+    /// Reads an authority (RFC 3986, 3.2) without user information: `host`, `host:port`,
+    /// `[v6]:port`. `None` where it is none.
+    pub(super) fn read(authority: &str) -> Option<Self> {
+        let (name, port) = split_port(authority)?;
+        let port_is_fine = port.len() <= 5
+            && port.bytes().all(|digit| digit.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok());
+        if !port_is_fine {
+            return None;
+        }
+        if let Some(inner) = name.strip_prefix('[') {
+            let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
+            return Self::copy(&format!("[{address}]"));
+        }
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if name.is_empty() || !fits { None } else { Self::copy(name) }
+    }
+
+    fn copy(name: &str) -> Option<Self> {
+        let len = u8::try_from(name.len()).ok().filter(|len| *len <= 253)?;
+        let mut bytes = [0; 256];
+        for (to, from) in bytes.iter_mut().zip(name.bytes()) {
+            *to = from.to_ascii_lowercase();
+        }
+        Some(Self { bytes, len })
+    }
+}
+
+fn split_port(authority: &str) -> Option<(&str, &str)> {
+    if authority.starts_with('[') {
+        let (name, rest) = authority.split_at(authority.find(']')? + 1);
+        return if rest.is_empty() { Some((name, "")) } else { Some((name, rest.strip_prefix(':')?)) };
+    }
+    Some(authority.split_once(':').unwrap_or((authority, "")))
+}
+
+/// Refuses what two readers could understand in two ways, or is over a limit.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn check(request: &Request<Incoming>, limits: &ProxyLimits) -> Result<Host, Trouble> {
+    let (uri, headers) = (request.uri(), request.headers());
+    if headers.len() > limits.fields {
+        return Err(Trouble::HeadTooLarge);
+    }
+    if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target) {
+        return Err(Trouble::TargetTooLong);
+    }
+    if *request.method() == Method::CONNECT {
+        return Err(Trouble::BadRequest("CONNECT is for forward proxies"));
+    }
+    if uri.path() == "*" && *request.method() != Method::OPTIONS {
+        return Err(Trouble::BadRequest("the target * is for OPTIONS alone"));
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, another) = (codings.next(), codings.next());
+    if another.is_some() || coding.is_some_and(|coding| !is_chunked(coding.as_bytes())) {
+        return Err(Trouble::BadRequest("a transfer coding other than chunked"));
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let (named, more) = (hosts.next(), hosts.next());
+    if more.is_some() {
+        return Err(Trouble::BadRequest("more than one Host"));
+    }
+    // RFC 9112, 3.2.2: an absolute target's authority goes before Host; so does HTTP/2's own.
+    let authority = match (uri.authority(), named) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(host)) => host.to_str().map_err(|_| Trouble::BadRequest("an odd Host"))?,
+        (None, None) => return Err(Trouble::BadRequest("no Host")),
+    };
+    if request.version() == Version::HTTP_11 && named.is_none() {
+        return Err(Trouble::BadRequest("no Host"));
+    }
+    if uri.authority().is_some() && uri.scheme().is_none() {
+        return Err(Trouble::BadRequest("a target that is only an authority"));
+    }
+    Host::read(authority).ok_or(Trouble::BadRequest("an odd Host"))
+}
+
+fn is_chunked(coding: &[u8]) -> bool {
+    coding.trim_ascii().eq_ignore_ascii_case(b"chunked")
+}
+
+/// Whether one of the comma-separated words of these fields is `word`.
+pub(super) fn has_word(headers: &HeaderMap, field: &http::HeaderName, word: &str) -> bool {
+    headers.get_all(field).iter().any(|line| {
+        line.as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|part| part.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
+
+/// Whether the client wants to leave HTTP on this connection (RFC 9110, 7.8). An upgrade to HTTP/2
+/// is not passed on: the upstream connection is not the client's.
+pub(super) fn wants_upgrade<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    request.version() == Version::HTTP_11
+        && headers.contains_key(UPGRADE)
+        && has_word(headers, &CONNECTION, "upgrade")
+        && !has_word(headers, &UPGRADE, "h2c")
+}
+
+/// Whether the client says that it reads trailers.
+pub(super) fn reads_trailers(headers: &HeaderMap) -> bool {
+    headers.contains_key(TE) && has_word(headers, &TE, "trailers")
+}
+
+/// Whether this is a gRPC call.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Whether a person waits for this page in a browser's window. Only then a waiting page helps:
+/// scripts, images, uploads, upgrades and programs want the real answer.
+pub(super) fn is_navigation<B: Body>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    *request.method() == Method::GET
+        && headers.get_all(ACCEPT).iter().any(|accept| contains(accept.as_bytes(), b"text/html"))
+        && headers.get("sec-fetch-mode").is_none_or(|mode| mode.as_bytes() == b"navigate")
+        && !headers.contains_key(UPGRADE)
+        && request.body().is_end_stream()
+}
+
+/// Whether a browser only looks ahead, without anybody having asked for the page.
+pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+    let speculative = |field: &str| {
+        headers
+            .get_all(field)
+            .iter()
+            .any(|value| contains(value.as_bytes(), b"prefetch") || contains(value.as_bytes(), b"prerender"))
+    };
+    speculative("sec-purpose") || speculative("purpose")
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{Empty, Full};
+
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        let fine = [
+            ("a.example", "a.example"),
+            ("A.Example.:8080", "a.example"),
+            ("a.example:", "a.example"),
+            ("my_app.localhost", "my_app.localhost"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:80", "[::1]"),
+            ("[0:0:0:0:0:0:0:1]", "[::1]"),
+        ];
+        for (authority, host) in fine {
+            assert_eq!(Host::read(authority).unwrap().as_str(), host);
+        }
+        for odd in [
+            "", ".", ":80", "a b", "a/b", "user@a", "a:99999", "a:8o", "a:80:80", "[::1", "[::1]x", "[a]",
+            "ü.de",
+        ] {
+            assert!(Host::read(odd).is_none(), "{odd:?}");
+        }
+        assert!(Host::read(&"a".repeat(254)).is_none());
+    }
+
+    /// Trap 4: only a navigation may get the page; table of the real requests of browsers and
+    /// programs.
+    #[test]
+    #[allow(clippy::type_complexity, reason = "a table is clearer than its type")]
+    fn a_navigation_and_the_rest() {
+        let html = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let cases: &[(&str, &[(&str, &str)], bool)] = &[
+            ("GET", &[html], true),
+            ("GET", &[html, ("sec-fetch-mode", "navigate")], true),
+            ("GET", &[html, ("sec-fetch-mode", "cors")], false),
+            ("GET", &[("accept", "*/*")], false),
+            ("GET", &[("accept", "image/avif,image/webp,*/*")], false),
+            ("GET", &[], false),
+            ("POST", &[html], false),
+            ("HEAD", &[html], false),
+            ("OPTIONS", &[html], false),
+            ("GET", &[html, ("upgrade", "websocket"), ("connection", "upgrade")], false),
+            ("POST", &[("content-type", "application/grpc"), ("te", "trailers")], false),
+        ];
+        for (method, fields, expected) in cases {
+            let mut request = Request::builder().method(*method).uri("/");
+            for (name, value) in *fields {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Empty::<Bytes>::new()).unwrap();
+            assert_eq!(is_navigation(&request), *expected, "{method} {fields:?}");
+        }
+        let with_body = Request::get("/").header(html.0, html.1).body(Full::new(Bytes::from("x"))).unwrap();
+        assert!(!is_navigation(&with_body));
+    }
+
+    #[test]
+    fn looking_ahead_is_not_asking() {
+        let fields = |name: &'static str, value| {
+            HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                http::HeaderValue::from_static(value),
+            )])
+        };
+        assert!(is_prefetch(&fields("sec-purpose", "prefetch;prerender")));
+        assert!(is_prefetch(&fields("purpose", "prefetch")));
+        assert!(!is_prefetch(&fields("purpose", "upgrade")));
+    }
+
+    #[test]
+    fn upgrades() {
+        let request = |upgrade, connection| {
+            let request = Request::get("/").header(UPGRADE, upgrade).header(CONNECTION, connection);
+            wants_upgrade(&request.body(()).unwrap())
+        };
+        assert!(request("websocket", "keep-alive, Upgrade"));
+        assert!(request("anything/1", "upgrade"));
+        assert!(!request("websocket", "keep-alive"));
+        assert!(!request("h2c", "upgrade, http2-settings"));
+    }
+}

@@ -1,0 +1,49 @@
+//! New connections to an upstream.
+
+use std::io;
+use std::net::SocketAddr;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::proxy::body::RequestBody;
+use crate::proxy::connection::Local;
+use crate::proxy::pool::{Http1, Http2};
+
+/// The socket of an upstream connection.
+pub(super) type Io = TokioIo<TcpStream>;
+
+/// Opens a TCP connection.
+pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Speaks HTTP/1.1 on it. The connection is driven on this worker until it closes.
+pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
+    let (sender, connection) = http1::Builder::new()
+        .preserve_header_case(true)
+        .handshake::<Io, RequestBody>(TokioIo::new(stream))
+        .await?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            // Whoever waits for an answer is told as well, and logs it.
+            tracing::trace!(%error, "an upstream connection broke");
+        }
+    });
+    Ok(sender)
+}
+
+/// Speaks HTTP/2 on it, by prior knowledge.
+pub(super) async fn http2(stream: TcpStream) -> hyper::Result<Http2> {
+    let (sender, connection) =
+        http2::Builder::new(Local).handshake::<Io, RequestBody>(TokioIo::new(stream)).await?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::trace!(%error, "an upstream connection broke");
+        }
+    });
+    Ok(sender)
+}

@@ -1,0 +1,321 @@
+//! To the upstream: a connection, the request, the head of the answer; and what is tried again.
+
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use hyper::body::{Body, Incoming};
+use tokio::net::TcpStream;
+
+use crate::clock;
+use crate::config::ProxyTimeouts;
+use crate::domain::address::Upstream;
+use crate::domain::time::Moment;
+use crate::domain::words::Refusal;
+use crate::proxy::body::{RequestBody, Upload};
+use crate::proxy::connection::within;
+use crate::proxy::dial;
+use crate::proxy::pool::{Http1, Http2, Returning};
+use crate::proxy::worker::Worker;
+use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::lease::Lease;
+
+/// Pauses between attempts at an upstream that refuses: it may be about to listen.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+/// What looking at the container again may take before the request goes on without it.
+const RECHECK: Duration = Duration::from_secs(5);
+
+/// Why there is no answer from the upstream. The sources are for the operator.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("no lease any more: {}", .0.as_str())]
+    Refused(Refusal),
+    #[error("cannot connect")]
+    Connect(#[source] io::Error),
+    #[error("no connection in time")]
+    ConnectTimeout,
+    #[error("no head of an answer in time")]
+    HeadTimeout,
+    #[error("the connection broke before the answer")]
+    Terminated(#[source] hyper::Error),
+    #[error("the answer is not HTTP")]
+    Protocol(#[source] hyper::Error),
+    #[error("the client's body broke off")]
+    ClientBody(#[source] hyper::Error),
+    #[error("switched protocols without being asked")]
+    UnaskedUpgrade,
+}
+
+/// What a request needs on its way to an answer.
+pub(super) struct Forward<'a> {
+    pub(super) worker: &'a Rc<Worker>,
+    pub(super) service: &'a ServiceHandle,
+    pub(super) timeouts: &'a ProxyTimeouts,
+    pub(super) hold_timeout: Duration,
+    pub(super) http2: bool,
+    /// Given up and taken again where the upstream is not where it was.
+    pub(super) lease: Lease,
+    /// How long the request has waited for wakes.
+    pub(super) waited: &'a mut Option<Duration>,
+    /// Where to see how far the client's body is.
+    pub(super) upload: Option<Rc<Upload>>,
+}
+
+/// An answer's head, the lease for its body, and the connection it will give back.
+pub(super) struct Answered {
+    pub(super) response: Response<Incoming>,
+    pub(super) returning: Option<Returning>,
+    pub(super) lease: Lease,
+}
+
+enum Channel {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+/// How sending a request failed.
+struct Unanswered {
+    fault: Fault,
+    /// The request, where not a byte of it went out.
+    unsent: Option<Request<RequestBody>>,
+}
+
+impl Forward<'_> {
+    /// Sends the request, once more where RFC 9110 (9.2.2) and trap 18 allow it: it did not go
+    /// out, or it may be repeated and has no body that was begun.
+    pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<Answered, Fault> {
+        if self.http2 {
+            request = for_http2(request);
+        }
+        let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
+        let mut spare = repeatable.then(|| copy(&request));
+        let mut channel = match self.pooled(repeatable) {
+            Some(channel) => channel,
+            None => self.connect().await?,
+        };
+        let mut tried = false;
+        loop {
+            let sent_to = self.lease.upstream();
+            let unanswered = match self.exchange(channel, request).await {
+                Ok((response, returning)) => return Ok(Answered { response, returning, lease: self.lease }),
+                Err(unanswered) => unanswered,
+            };
+            let again = unanswered
+                .unsent
+                .or_else(|| matches!(unanswered.fault, Fault::Terminated(_)).then(|| spare.take()).flatten());
+            match again {
+                Some(again) if !tried => request = again,
+                _ => return Err(unanswered.fault),
+            }
+            tried = true;
+            self = self.look_again(sent_to).await?;
+            channel = self.connect().await?;
+        }
+    }
+
+    fn pooled(&self, repeatable: bool) -> Option<Channel> {
+        let upstream = self.lease.upstream();
+        if self.http2 {
+            self.worker.pool.shared(upstream).map(Channel::Http2)
+        } else {
+            self.worker.pool.take(upstream, repeatable).map(Channel::Http1)
+        }
+    }
+
+    /// A fresh connection. One that is refused is tried again until the time for connecting is
+    /// over: the application may be about to listen. The container is looked at once in between.
+    async fn connect(&mut self) -> Result<Channel, Fault> {
+        let mut pause = PAUSES.0;
+        let mut looked_at: Option<Upstream> = None;
+        let mut until = self.connect_until();
+        loop {
+            let upstream = self.lease.upstream();
+            let left = until.map(|until| until.since(clock::now()));
+            let fault = match within(left, dial::connect(upstream.address)).await {
+                Some(Ok(stream)) => return self.handshake(upstream, stream).await,
+                Some(Err(error)) => Fault::Connect(error),
+                None => Fault::ConnectTimeout,
+            };
+            if looked_at != Some(upstream) {
+                self.renew(upstream).await.map_err(Fault::Refused)?;
+                looked_at = Some(upstream);
+                if self.lease.upstream() != upstream {
+                    // Somewhere else by now, and with time of its own.
+                    until = self.connect_until();
+                    pause = PAUSES.0;
+                    continue;
+                }
+            } else if self.service.lease().is_none() {
+                // It went off in between.
+                self.renew(upstream).await.map_err(Fault::Refused)?;
+                continue;
+            }
+            let left = until.map_or(pause, |until| until.since(clock::now()));
+            if left.is_zero() {
+                return Err(fault);
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    fn connect_until(&self) -> Option<Moment> {
+        self.timeouts.connect.map(|patience| clock::now() + patience)
+    }
+
+    async fn handshake(&self, upstream: Upstream, stream: TcpStream) -> Result<Channel, Fault> {
+        if self.http2 {
+            let connection = dial::http2(stream).await.map_err(Fault::Terminated)?;
+            self.worker.pool.share(upstream, connection.clone());
+            Ok(Channel::Http2(connection))
+        } else {
+            dial::http1(stream).await.map(Channel::Http1).map_err(Fault::Terminated)
+        }
+    }
+
+    async fn look_again(mut self, upstream: Upstream) -> Result<Self, Fault> {
+        self.renew(upstream).await.map_err(Fault::Refused)?;
+        Ok(self)
+    }
+
+    /// Has the container looked at again and takes a lease that tells the truth; where there is
+    /// none the request is held, and the service woken, once more.
+    async fn renew(&mut self, upstream: Upstream) -> Result<(), Refusal> {
+        // A look that hangs must not: the gate tells what is known.
+        let _ = tokio::time::timeout(RECHECK, self.service.recheck(upstream)).await;
+        if let Some(lease) = self.service.lease() {
+            self.lease = lease;
+            return Ok(());
+        }
+        let began = clock::now();
+        self.lease = self.service.hold(self.hold_timeout).await?;
+        *self.waited = Some(self.waited.unwrap_or_default() + clock::now().since(began));
+        Ok(())
+    }
+
+    async fn exchange(
+        &self,
+        channel: Channel,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Option<Returning>), Unanswered> {
+        match channel {
+            Channel::Http1(mut connection) => {
+                let response = self.in_time(connection.try_send_request(request)).await?;
+                let returning = Returning::new(self.worker, self.lease.upstream(), connection);
+                Ok((response, Some(returning)))
+            }
+            Channel::Http2(mut connection) => {
+                let response = self.in_time(connection.try_send_request(request)).await?;
+                Ok((response, None))
+            }
+        }
+    }
+
+    /// Waits for the head of the answer. The time runs from the end of the client's body: an
+    /// upload takes as long as it takes.
+    async fn in_time<E: Into<Unsent>>(
+        &self,
+        answer: impl Future<Output = Result<Response<Incoming>, E>>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let outcome = match self.timeouts.response_head {
+            None => answer.await,
+            Some(patience) => {
+                let mut answer = std::pin::pin!(answer);
+                let mut since = clock::now();
+                loop {
+                    let left = (since + patience).since(clock::now());
+                    match tokio::time::timeout(left, &mut answer).await {
+                        Ok(outcome) => break outcome,
+                        Err(_) => match self.upload.as_ref().map(|upload| upload.finished_at()) {
+                            Some(None) => since = clock::now(),
+                            Some(Some(finished)) if finished > since => since = finished,
+                            _ => return Err(Unanswered { fault: Fault::HeadTimeout, unsent: None }),
+                        },
+                    }
+                }
+            }
+        };
+        outcome.map_err(|error| {
+            let Unsent { error, request } = error.into();
+            let fault = if self.upload.as_ref().is_some_and(|upload| upload.failed()) {
+                Fault::ClientBody(error)
+            } else if error.is_parse() {
+                Fault::Protocol(error)
+            } else {
+                Fault::Terminated(error)
+            };
+            Unanswered { fault, unsent: request }
+        })
+    }
+}
+
+/// hyper's error, with the request where it was not sent.
+struct Unsent {
+    error: hyper::Error,
+    request: Option<Request<RequestBody>>,
+}
+
+impl From<hyper::client::conn::TrySendError<Request<RequestBody>>> for Unsent {
+    fn from(mut error: hyper::client::conn::TrySendError<Request<RequestBody>>) -> Self {
+        let request = error.take_message();
+        Self { error: error.into_error(), request }
+    }
+}
+
+/// The same request again; only for one without a body.
+fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    copy
+}
+
+/// Makes a request one for HTTP/1.1: origin form, the length of its body said.
+pub(super) fn for_http1<B: Body>(request: &mut Request<B>) {
+    *request.version_mut() = Version::HTTP_11;
+    if request.uri().authority().is_some() {
+        let target = request.uri().path_and_query().cloned();
+        *request.uri_mut() = target.map_or_else(Uri::default, Uri::from);
+    }
+    let length_unknown = !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
+    if length_unknown {
+        // hyper would send a GET of unknown length without its body.
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    join_cookies(request.headers_mut());
+}
+
+/// HTTP/2 clients send a cookie in crumbs; HTTP/1.1 has one line for them (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(http::header::COOKIE).iter();
+    let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };
+    let mut line = first.as_bytes().to_vec();
+    for crumb in std::iter::once(second).chain(crumbs) {
+        line.extend_from_slice(b"; ");
+        line.extend_from_slice(crumb.as_bytes());
+    }
+    if let Ok(line) = HeaderValue::from_bytes(&line) {
+        headers.insert(http::header::COOKIE, line);
+    }
+}
+
+/// Makes a request one for HTTP/2: the host becomes the authority.
+fn for_http2(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    request.headers_mut().remove(TRANSFER_ENCODING);
+    *request.version_mut() = Version::HTTP_2;
+    let host = request.headers_mut().remove(HOST);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTP);
+    parts.authority = host.and_then(|host| host.as_bytes().try_into().ok());
+    if parts.path_and_query.is_none() || *request.method() == Method::CONNECT {
+        parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+    }
+    // The host was read as an authority before it was routed by.
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    request
+}

@@ -1,0 +1,301 @@
+//! The downstream socket: what hyper reads from and writes to, and what its driver must know.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::HeaderValue;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Sleep;
+
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// `None` for a unix socket.
+    pub(super) address: Option<IpAddr>,
+    /// The same, as it stands in `X-Forwarded-For`.
+    pub(super) text: Option<HeaderValue>,
+}
+
+impl Peer {
+    pub(super) fn local() -> Self {
+        Self { address: None, text: None }
+    }
+
+    pub(super) fn remote(address: SocketAddr) -> Self {
+        let address = address.ip().to_canonical();
+        Self { address: Some(address), text: HeaderValue::try_from(address.to_string()).ok() }
+    }
+}
+
+/// What the socket, the requests on it and the driver of the connection tell each other. All of
+/// them live on one thread; atomics only because hyper wants a socket that could be sent.
+#[derive(Debug, Default)]
+pub(super) struct ConnState {
+    /// Several streams share the socket: its end, and its reset, concern all of them.
+    http2: bool,
+    /// Requests that are not answered to their last byte.
+    active: AtomicUsize,
+    /// Bytes were read while no request was active.
+    heard: AtomicBool,
+    /// Bytes were written since the driver looked last.
+    wrote: AtomicBool,
+    /// The client does not read: a write waits.
+    blocked: AtomicBool,
+    /// The request is whole and on its way: a client that closes its sending half still wants the
+    /// answer, so that hyper must not see the end.
+    answering: AtomicBool,
+    /// The client has closed its sending half, and hyper was not told.
+    half_closed: AtomicBool,
+    /// An answer was cut short: the close must not look like a regular end.
+    reset: AtomicBool,
+}
+
+/// What the connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Nothing: the next request may come.
+    Idle,
+    /// A part of a request's head has come.
+    Head,
+    /// A request is being answered.
+    Busy,
+    /// An answer waits for the client to read.
+    Flushing,
+    /// A request is being answered, and the client has closed its sending half.
+    HalfClosed,
+}
+
+impl ConnState {
+    pub(super) fn new(http2: bool) -> Self {
+        Self { http2, ..Self::default() }
+    }
+
+    pub(super) fn doing(&self) -> Doing {
+        if self.active.load(Ordering::Relaxed) > 0 {
+            if self.half_closed.load(Ordering::Relaxed) { Doing::HalfClosed } else { Doing::Busy }
+        } else if self.blocked.load(Ordering::Relaxed) {
+            Doing::Flushing
+        } else if self.heard.load(Ordering::Relaxed) {
+            Doing::Head
+        } else {
+            Doing::Idle
+        }
+    }
+
+    /// Bytes came. Between requests, that is the beginning of a head.
+    fn heard(&self) {
+        if self.active.load(Ordering::Relaxed) == 0 {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether bytes were written since this was asked last.
+    pub(super) fn take_wrote(&self) -> bool {
+        self.wrote.load(Ordering::Relaxed) && {
+            self.wrote.store(false, Ordering::Relaxed);
+            true
+        }
+    }
+
+    pub(super) fn half_closed(&self) -> bool {
+        self.half_closed.load(Ordering::Relaxed)
+    }
+
+    /// The request has been read to its end and is on its way to the upstream.
+    pub(super) fn answering(&self) {
+        self.answering.store(!self.http2, Ordering::Relaxed);
+    }
+
+    /// An answer broke off: the close that follows must be seen as a break. HTTP/2 resets the
+    /// stream instead.
+    pub(super) fn cut_short(&self) {
+        self.reset.store(!self.http2, Ordering::Relaxed);
+    }
+}
+
+/// Counted from a request's head until the last byte of its answer.
+#[derive(Debug)]
+pub(super) struct Active(Arc<ConnState>);
+
+impl Active {
+    pub(super) fn new(state: &Arc<ConnState>) -> Self {
+        state.active.store(state.active.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        state.heard.store(false, Ordering::Relaxed);
+        Self(Arc::clone(state))
+    }
+
+    pub(super) fn state(&self) -> &Arc<ConnState> {
+        &self.0
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.store(self.0.active.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        self.0.answering.store(false, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// From an accepted, non-blocking descriptor, on the runtime that is to serve it.
+    pub(super) fn from_std(accepted: OwnedFd, unix: bool) -> io::Result<Self> {
+        if unix {
+            UnixStream::from_std(accepted.into()).map(Self::Unix)
+        } else {
+            TcpStream::from_std(accepted.into()).map(Self::Tcp)
+        }
+    }
+
+    /// Leaves this runtime.
+    pub(super) fn into_std(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(OwnedFd::from),
+            Self::Unix(stream) => stream.into_std().map(OwnedFd::from),
+        }
+    }
+
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+/// The client's socket under a connection.
+#[derive(Debug)]
+pub(super) struct Downstream {
+    socket: Socket,
+    /// What was read to find out which protocol the client speaks.
+    replay: Bytes,
+    state: Arc<ConnState>,
+    /// How long a write may wait without the client reading a byte.
+    patience: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Downstream {
+    pub(super) fn new(
+        socket: Socket,
+        replay: Bytes,
+        state: Arc<ConnState>,
+        patience: Option<Duration>,
+    ) -> Self {
+        Self { socket, replay, state, patience, timer: None }
+    }
+
+    /// Accounts for a write: progress ends the wait, none goes on with it or ends it.
+    fn after_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            self.timer = None;
+            self.state.blocked.store(false, Ordering::Relaxed);
+            self.state.wrote.store(true, Ordering::Relaxed);
+            return Poll::Ready(written);
+        }
+        self.state.blocked.store(true, Ordering::Relaxed);
+        if let Some(patience) = self.patience {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+            if timer.as_mut().poll(cx).is_ready() {
+                self.state.reset.store(true, Ordering::Relaxed);
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for Downstream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.replay.is_empty() {
+            let n = self.replay.len().min(buf.remaining());
+            buf.put_slice(&self.replay[..n]);
+            self.replay.advance(n);
+            self.state.heard();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let outcome = self.socket.poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = outcome {
+            if buf.filled().len() > before {
+                self.state.heard();
+            } else if buf.remaining() > 0 && self.state.answering.load(Ordering::Relaxed) {
+                self.state.half_closed.store(true, Ordering::Relaxed);
+                // The driver has hyper look again when the answer is out.
+                return Poll::Pending;
+            }
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Downstream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        };
+        self.after_write(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Socket::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        };
+        self.after_write(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Sockets have no buffer of ours.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Drop for Downstream {
+    fn drop(&mut self) {
+        if self.state.reset.load(Ordering::Relaxed)
+            && let Socket::Tcp(stream) = &self.socket
+        {
+            // The last thing a connection is told; if it is gone already, all the better.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The upstream connections of one worker.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+
+use crate::clock;
+use crate::domain::address::Upstream;
+use crate::domain::time::Moment;
+use crate::proxy::body::RequestBody;
+use crate::proxy::worker::Worker;
+
+/// An HTTP/1.1 connection to an upstream.
+pub(super) type Http1 = http1::SendRequest<RequestBody>;
+/// An HTTP/2 connection to an upstream, shared by its streams.
+pub(super) type Http2 = http2::SendRequest<RequestBody>;
+
+/// Idle connections are closed after this.
+const IDLE: Duration = Duration::from_secs(60);
+/// Idle connections that are kept for one upstream.
+const KEPT: usize = 1024;
+/// A request that cannot be repeated takes no connection that idled longer: many applications
+/// close after five seconds, and the close could cross the request.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// Idle connections by upstream. An address belongs to one wake: a connection of an older one is
+/// never used again (trap 20).
+#[derive(Default)]
+pub(super) struct Pool {
+    shelves: RefCell<HashMap<Upstream, Shelf>>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    /// The one that was used last is used next.
+    idle: Vec<Idle>,
+    shared: Option<Http2>,
+}
+
+struct Idle {
+    connection: Http1,
+    since: Moment,
+}
+
+impl Pool {
+    /// An idle connection, if there is one. `repeatable`: the request may be sent again where the
+    /// connection turns out to be closed.
+    pub(super) fn take(&self, upstream: Upstream, repeatable: bool) -> Option<Http1> {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelves.get_mut(&upstream)?;
+        let oldest = if repeatable { IDLE } else { FRESH };
+        let now = clock::now();
+        let mut at = shelf.idle.len();
+        while at > 0 {
+            at -= 1;
+            let idle = &shelf.idle[at];
+            if idle.connection.is_closed() {
+                shelf.idle.remove(at);
+            } else if now.since(idle.since) > oldest {
+                // Those below have idled for even longer.
+                return None;
+            } else if idle.connection.is_ready() {
+                return Some(shelf.idle.remove(at).connection);
+            }
+        }
+        None
+    }
+
+    /// The shared HTTP/2 connection, if there is one.
+    pub(super) fn shared(&self, upstream: Upstream) -> Option<Http2> {
+        let shelves = self.shelves.borrow();
+        shelves.get(&upstream)?.shared.as_ref().filter(|connection| !connection.is_closed()).cloned()
+    }
+
+    /// Lets others use this HTTP/2 connection.
+    pub(super) fn share(&self, upstream: Upstream, connection: Http2) {
+        self.with_shelf(upstream, |shelf| shelf.shared = Some(connection));
+    }
+
+    fn put(&self, upstream: Upstream, connection: Http1) {
+        self.with_shelf(upstream, |shelf| {
+            if shelf.idle.len() < KEPT {
+                shelf.idle.push(Idle { connection, since: clock::now() });
+            }
+        });
+    }
+
+    fn with_shelf(&self, upstream: Upstream, change: impl FnOnce(&mut Shelf)) {
+        let mut shelves = self.shelves.borrow_mut();
+        if let Some(shelf) = shelves.get_mut(&upstream) {
+            return change(shelf);
+        }
+        let same_place = |other: &Upstream| other.address == upstream.address;
+        if shelves.keys().any(|other| same_place(other) && other.generation > upstream.generation) {
+            // A connection of an earlier wake, given back late.
+            return;
+        }
+        shelves.retain(|other, _| !same_place(other));
+        change(shelves.entry(upstream).or_default());
+    }
+
+    /// Closes what has idled for too long, and forgets what has closed.
+    pub(super) fn sweep(&self, now: Moment) {
+        self.shelves.borrow_mut().retain(|_, shelf| {
+            shelf.idle.retain(|idle| !idle.connection.is_closed() && now.since(idle.since) < IDLE);
+            if shelf.shared.as_ref().is_some_and(Http2::is_closed) {
+                shelf.shared = None;
+            }
+            !shelf.idle.is_empty() || shelf.shared.is_some()
+        });
+    }
+}
+
+/// A connection in use, and where it goes when its answer has been read to the end.
+pub(super) struct Returning {
+    worker: Rc<Worker>,
+    upstream: Upstream,
+    connection: Http1,
+}
+
+impl Returning {
+    pub(super) fn new(worker: &Rc<Worker>, upstream: Upstream, connection: Http1) -> Self {
+        Self { worker: Rc::clone(worker), upstream, connection }
+    }
+
+    pub(super) fn put_back(self) {
+        self.worker.pool.put(self.upstream, self.connection);
+    }
+}

@@ -1,0 +1,308 @@
+//! The way of one request: read what it asks for, find the service, get a lease, forward, count.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, TRAILER, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+
+use crate::clock;
+use crate::domain::service::UpstreamProtocol;
+use crate::domain::time::Moment;
+use crate::domain::words::{Reason, Refusal};
+use crate::metrics::{AnsweredBy, ServiceMetrics};
+use crate::proxy::ask::{self, Host};
+use crate::proxy::body::{RequestBody, ResponseBody};
+use crate::proxy::cold::{self, Admitted, Instead};
+use crate::proxy::connection::Connection;
+use crate::proxy::events;
+use crate::proxy::fields::{self, X_REQUEST_ID, X_WAKEDOCK};
+use crate::proxy::forward::{self, Answered, Fault, Forward};
+use crate::proxy::io::Active;
+use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict};
+use crate::proxy::settings::ProxySettings;
+use crate::proxy::tunnel;
+use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::lease::Lease;
+
+/// The one prefix on services' hosts that is ours (trap 21).
+const RESERVED: &str = "/.wakedock/";
+const EVENTS: &str = "/.wakedock/events";
+
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+static GRPC_TRAILERS: HeaderValue =
+    HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
+
+/// What is known of a request from its head to its answer.
+struct Exchange<'a> {
+    connection: &'a Rc<Connection>,
+    settings: Rc<ProxySettings>,
+    began: Moment,
+    method: Method,
+    /// Only for the access log.
+    path: Option<Box<str>>,
+    request_id: HeaderValue,
+}
+
+/// Answers one request. Its duration, in metrics and log, is counted to the head of the answer:
+/// how long a body takes is up to the client.
+pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let active = Active::new(&connection.state);
+    let worker = &connection.worker;
+    let settings = worker.settings();
+    let trusted = settings.trusts(connection.peer.address);
+    let exchange = Exchange {
+        connection,
+        began: clock::now(),
+        method: request.method().clone(),
+        path: settings.access_log.then(|| request.uri().path().into()),
+        request_id: fields::request_id(request.headers(), trusted, || worker.request_id()),
+        settings,
+    };
+    let host = match ask::check(&request, &exchange.settings.limits) {
+        Ok(host) => host,
+        Err(trouble) => return exchange.refuse(None, None, &trouble, Page::Text, active),
+    };
+    let path = request.uri().path();
+    if path.starts_with(RESERVED) {
+        return exchange.reserved(&host, &request, active);
+    }
+    let Some(service) = worker.with_routes(|routes| routes.find(host.as_str(), path).cloned()) else {
+        let trouble = Trouble::Refused(Refusal::UnknownHost);
+        return exchange.refuse(None, Some(&host), &trouble, Page::Text, active);
+    };
+    let Admitted { lease, mut waited } = match cold::admit(&service, &request).await {
+        Ok(admitted) => admitted,
+        Err(Instead { trouble, navigation }) => {
+            let page =
+                if navigation { cold::page_for(&service, host.as_str(), &trouble) } else { Page::Text };
+            return exchange.refuse(Some(&service), Some(&host), &trouble, page, active);
+        }
+    };
+    let navigation = ask::is_navigation(&request);
+    match exchange.forward(&service, lease, &mut waited, trusted, request, active).await {
+        Ok(response) => {
+            exchange.count(Some(&service), Some(&host), response.status(), AnsweredBy::Upstream);
+            response
+        }
+        Err((fault, active)) => {
+            let trouble = Trouble::Upstream(fault);
+            let page =
+                if navigation { cold::page_for(&service, host.as_str(), &trouble) } else { Page::Text };
+            exchange.refuse(Some(&service), Some(&host), &trouble, page, active)
+        }
+    }
+}
+
+impl Exchange<'_> {
+    async fn forward(
+        &self,
+        service: &ServiceHandle,
+        lease: Lease,
+        waited: &mut Option<Duration>,
+        trusted: bool,
+        mut request: Request<Incoming>,
+        active: Active,
+    ) -> Result<Response<ResponseBody>, (Fault, Active)> {
+        let (protocol, hold_timeout, silent_stream) = {
+            let spec = service.spec();
+            (spec.protocol, spec.hold_timeout, spec.idle.silent_stream)
+        };
+        let wanted = ask::wants_upgrade(&request).then(|| {
+            let protocol = request.headers().get(UPGRADE).cloned();
+            (protocol, hyper::upgrade::on(&mut request))
+        });
+        let http2 = wanted.is_none()
+            && match protocol {
+                UpstreamProtocol::H2c => true,
+                UpstreamProtocol::Http1 => false,
+                UpstreamProtocol::Auto => ask::is_grpc(request.headers()),
+            };
+        let is_http1 = request.version() != Version::HTTP_2;
+        let grpc_trailers =
+            is_http1 && ask::is_grpc(request.headers()) && ask::reads_trailers(request.headers());
+        self.rewrite(&mut request, trusted);
+        let (parts, body) = request.into_parts();
+        let (body, upload) =
+            RequestBody::new(body, &lease, &self.connection.state, self.settings.timeouts.body);
+        let mut request = Request::from_parts(parts, body);
+        forward::for_http1(&mut request);
+        if let Some((Some(protocol), _)) = &wanted {
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            request.headers_mut().insert(UPGRADE, protocol.clone());
+        }
+        let forward = Forward {
+            worker: &self.connection.worker,
+            service,
+            timeouts: &self.settings.timeouts,
+            hold_timeout,
+            http2,
+            lease,
+            waited,
+            upload,
+        };
+        let Answered { mut response, returning, lease } = match forward.send(request).await {
+            Ok(answered) => answered,
+            Err(fault) => return Err((fault, active)),
+        };
+        *response.version_mut() = Version::HTTP_11;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Some((_, downstream)) = wanted else { return Err((Fault::UnaskedUpgrade, active)) };
+            let upstream = hyper::upgrade::on(&mut response);
+            let protocol = response.headers_mut().remove(UPGRADE);
+            rewrite_response(response.headers_mut(), *waited);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            if let Some(protocol) = protocol {
+                response.headers_mut().insert(UPGRADE, protocol);
+            }
+            tokio::task::spawn_local(tunnel::join(
+                Rc::clone(self.connection),
+                downstream,
+                upstream,
+                lease,
+                silent_stream,
+            ));
+            return Ok(response.map(|_| ResponseBody::full(bytes::Bytes::new(), active)));
+        }
+        rewrite_response(response.headers_mut(), *waited);
+        if grpc_trailers && !response.headers().contains_key(TRAILER) {
+            // HTTP/1.1 announces its trailers; hyper sends no others.
+            response.headers_mut().insert(TRAILER, GRPC_TRAILERS.clone());
+        }
+        Ok(response.map(|body| ResponseBody::upstream(body, returning, lease, active)))
+    }
+
+    fn rewrite(&self, request: &mut Request<Incoming>, trusted: bool) {
+        let authority = request.uri().authority().and_then(|authority| authority.as_str().parse().ok());
+        let host = authority.or_else(|| request.headers().get(HOST).cloned());
+        let host = host.unwrap_or_else(|| HeaderValue::from_static(""));
+        let peer = &self.connection.peer;
+        fields::rewrite_request(request.headers_mut(), host, peer, trusted, &self.request_id);
+    }
+
+    /// What lies below the reserved prefix: nothing here wakes anything.
+    fn reserved(&self, host: &Host, request: &Request<Incoming>, active: Active) -> Response<ResponseBody> {
+        let worker = &self.connection.worker;
+        let uri = request.uri();
+        // Where services share a host, the page says for which path it waits.
+        let asked = uri.query().and_then(path_parameter).unwrap_or_else(|| "/".to_owned());
+        let (known, service) = worker
+            .with_routes(|routes| (routes.knows(host.as_str()), routes.find(host.as_str(), &asked).cloned()));
+        match service {
+            Some(service) if uri.path() == EVENTS && *request.method() == Method::GET => {
+                let mut response = Response::new(ResponseBody::events(events::of(&service, worker), active));
+                let headers = response.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                headers.insert(X_WAKEDOCK.clone(), HeaderValue::from_static(Reason::Waking.as_str()));
+                headers.insert(PROXY_STATUS.clone(), HeaderValue::from_static("wakedock"));
+                headers.insert(X_REQUEST_ID.clone(), self.request_id.clone());
+                self.count(Some(&service), Some(host), StatusCode::OK, AnsweredBy::Wakedock);
+                response
+            }
+            service if known => {
+                self.refuse(service.as_ref(), Some(host), &Trouble::NotFound, Page::Text, active)
+            }
+            _ => {
+                let trouble = Trouble::Refused(Refusal::UnknownHost);
+                self.refuse(None, Some(host), &trouble, Page::Text, active)
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        service: Option<&ServiceHandle>,
+        host: Option<&Host>,
+        trouble: &Trouble,
+        page: Page,
+        active: Active,
+    ) -> Response<ResponseBody> {
+        let verdict = verdict(trouble);
+        self.metrics(service).refused(verdict.reason);
+        self.count(service, host, verdict.status, AnsweredBy::Wakedock);
+        if let (Trouble::Upstream(fault), Blame::Upstream) = (trouble, verdict.blame) {
+            tracing::warn!(
+                request_id = self.request_id.to_str().unwrap_or_default(),
+                service = self.metrics(service).name().as_str(),
+                reason = verdict.reason.as_str(),
+                error = fault as &dyn std::error::Error,
+                "no answer from the service"
+            );
+        }
+        respond(&verdict, page, &self.method, &self.request_id, active)
+    }
+
+    fn metrics<'a>(&'a self, service: Option<&'a ServiceHandle>) -> &'a ServiceMetrics {
+        service.map_or(&self.connection.worker.unknown, |service| service.metrics())
+    }
+
+    fn count(
+        &self,
+        service: Option<&ServiceHandle>,
+        host: Option<&Host>,
+        status: StatusCode,
+        by: AnsweredBy,
+    ) {
+        let took = clock::now().since(self.began);
+        let metrics = self.metrics(service);
+        metrics.request(self.connection.worker.index, status.as_u16(), by, took);
+        if let Some(path) = &self.path {
+            tracing::info!(
+                target: "wakedock::access",
+                request_id = self.request_id.to_str().unwrap_or_default(),
+                service = metrics.name().as_str(),
+                host = host.map_or("", Host::as_str),
+                method = self.method.as_str(),
+                path = &**path,
+                status = status.as_u16(),
+                duration_ms = took.as_secs_f64() * 1000.0,
+                "request"
+            );
+        }
+    }
+}
+
+/// Makes the fields of an answer those of this hop.
+fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
+    fields::strip_hop_by_hop(headers);
+    headers.remove(&X_WAKEDOCK);
+    if let Some(waited) = waited {
+        let timing = format!("wake;dur={:.1}", waited.as_secs_f64() * 1000.0);
+        if let Ok(timing) = HeaderValue::try_from(timing) {
+            headers.append(SERVER_TIMING.clone(), timing);
+        }
+    }
+}
+
+/// The parameter `path` of a query, percent-decoded.
+fn path_parameter(query: &str) -> Option<String> {
+    let raw = query.split('&').find_map(|pair| pair.strip_prefix("path="))?;
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = (*first == b'%')
+            .then(|| std::str::from_utf8(tail.get(..2)?).ok())
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_parameters() {
+        assert_eq!(path_parameter("path=%2Fapp%2Fa%20b").as_deref(), Some("/app/a b"));
+        assert_eq!(path_parameter("x=1&path=/app").as_deref(), Some("/app"));
+        assert_eq!(path_parameter("path=%").as_deref(), Some("%"));
+        assert_eq!(path_parameter("path=%zz%4").as_deref(), Some("%zz%4"));
+        assert_eq!(path_parameter("path=%ff"), None);
+        assert_eq!(path_parameter("paths=1"), None);
+    }
+}

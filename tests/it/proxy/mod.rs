@@ -1,0 +1,14 @@
+//! The data plane on real sockets: a raw client, a raw upstream, and a service that the test opens
+//! and closes itself.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod bodies;
+mod cold;
+mod drain;
+mod faults;
+mod http2;
+mod listen;
+mod rig;
+mod routing;
+mod upgrades;
