@@ -26,7 +26,8 @@ pub enum ConfigStatus {
 }
 
 pub(super) async fn readyz(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
-    let strict = query.is_some_and(|query| query.split('&').any(|pair| pair == "strict" || pair.starts_with("strict=")));
+    let strict = query
+        .is_some_and(|query| query.split('&').any(|pair| pair == "strict" || pair.starts_with("strict=")));
     let checks = [
         ("config", *state.config.borrow() != ConfigStatus::Stale),
         ("engine", state.fleet.engine_status().borrow().connected),

@@ -6,9 +6,9 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use std::sync::Arc;
 
 /// Connections at once: scrapers, probes, Caddy and a few people.
 const CONNECTIONS: usize = 512;

@@ -17,7 +17,9 @@ pub(super) struct Inherited {
 pub enum InheritError {
     #[error("LISTEN_FDS, LISTEN_PID or LISTEN_FDNAMES is malformed")]
     Environment(#[source] std::io::Error),
-    #[error("a socket named `{name}` was handed over; it must be named `proxy` or `admin` (FileDescriptorName=)")]
+    #[error(
+        "a socket named `{name}` was handed over; it must be named `proxy` or `admin` (FileDescriptorName=)"
+    )]
     Name { name: String },
     #[error("the socket named `admin` is not a listening TCP socket")]
     Admin(#[source] std::io::Error),

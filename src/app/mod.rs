@@ -94,7 +94,8 @@ pub fn serve(loaded: Loaded) -> Result<Ended, StartError> {
         if let Some(descriptors) = descriptors {
             tracing::debug!(descriptors, "limit of open descriptors");
         }
-        App::build(loaded, logs).await?.run().await
+        let (app, bound) = App::build(loaded, logs).await?;
+        app.run(bound).await
     })
 }
 
@@ -107,7 +108,6 @@ struct App {
     process: ProcessMetrics,
     fleet: Arc<Fleet>,
     settings: Arc<ArcSwap<ProxySettings>>,
-    bound: proxy::Bound,
     stage: watch::Sender<Stage>,
     config_status: watch::Sender<ConfigStatus>,
     publisher: PublisherHandle,
@@ -115,7 +115,7 @@ struct App {
 
 impl App {
     /// Opens the store and binds every socket: what can fail, fails here.
-    async fn build(loaded: Loaded, logs: LogHandle) -> Result<Self, StartError> {
+    async fn build(loaded: Loaded, logs: LogHandle) -> Result<(Self, proxy::Bound), StartError> {
         let config = loaded.config.clone();
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -131,8 +131,9 @@ impl App {
                 .await
                 .map_err(|source| StartError::Admin { address: config.admin.listen, source })?,
         };
-        let admin_address =
-            admin.local_addr().map_err(|source| StartError::Admin { address: config.admin.listen, source })?;
+        let admin_address = admin
+            .local_addr()
+            .map_err(|source| StartError::Admin { address: config.admin.listen, source })?;
         for address in bound.addresses() {
             tracing::info!(listener = "proxy", address = %address, "listening");
         }
@@ -164,10 +165,22 @@ impl App {
         reload::watch_engine(&fleet, &process);
         let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(&config.proxy, config.log.access)));
         let (watcher, reload_now) = ConfigWatcher::new(&loaded, process_env().collect());
-        Ok(Self { config, watcher, reload_now, logs, process, fleet, settings, bound, stage, config_status, publisher })
+        let app = Self {
+            config,
+            watcher,
+            reload_now,
+            logs,
+            process,
+            fleet,
+            settings,
+            stage,
+            config_status,
+            publisher,
+        };
+        Ok((app, bound))
     }
 
-    async fn run(mut self) -> Result<Ended, StartError> {
+    async fn run(mut self, bound: proxy::Bound) -> Result<Ended, StartError> {
         let signals = |kind| signal(kind).map_err(StartError::Signals);
         let (mut term, mut interrupt, mut hangup) = (
             signals(SignalKind::terminate())?,
@@ -176,7 +189,6 @@ impl App {
         );
         self.fleet.apply(&self.config.services);
         self.fleet.reconcile(FIRST_LOOK).await;
-        let bound = std::mem::take(&mut self.bound);
         let plane =
             DataPlane::start(bound, self.fleet.routes(), Arc::clone(&self.settings), self.fleet.unknown())
                 .map_err(StartError::Workers)?;
@@ -192,12 +204,14 @@ impl App {
                 edit = self.watcher.next() => self.reload(edit),
             }
         }
-        Ok(self.drain(plane, async move {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }).await)
+        Ok(self
+            .drain(plane, async move {
+                tokio::select! {
+                    _ = term.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            })
+            .await)
     }
 
     /// Ends what is going on within the grace period; a second signal ends it at once.
@@ -237,8 +251,8 @@ fn start_publisher(
     admin: std::net::SocketAddr,
     process: &ProcessMetrics,
 ) -> PublisherHandle {
-    let own = OwnAddresses::choose(listens, admin)
-        .unwrap_or(OwnAddresses { proxy: Listen::Tcp(admin), admin });
+    let own =
+        OwnAddresses::choose(listens, admin).unwrap_or(OwnAddresses { proxy: Listen::Tcp(admin), admin });
     let count = process.clone();
     let (handle, publisher) = Publisher::new(
         config.caddy.clone(),

@@ -182,17 +182,8 @@ impl Refusal {
 
     /// The word for logs, metrics and `X-WakeDock`.
     #[must_use]
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::UnknownHost => Reason::UnknownHost,
-            Self::Failed { .. } => Reason::Failed,
-            Self::BackingOff { .. } => Reason::BackingOff,
-            Self::HoldTimeout => Reason::HoldTimeout,
-            Self::Overloaded => Reason::Overloaded,
-            Self::Draining => Reason::Draining,
-            Self::Disabled => Reason::Disabled,
-            Self::EngineUnavailable => Reason::EngineUnavailable,
-        }
+    pub const fn as_str(self) -> &'static str {
+        self.reason().as_str()
     }
 }
 

@@ -10,8 +10,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::UsageSample;
 use crate::metrics::{EngineOperation, ProcessMetrics};
 use crate::ports::{
-    BoxFuture, BoxStream, Container, ContainerEngine, ContainerEvent, ContainerId, EngineVersion, HealthCommand,
-    InspectError, OrderError, ReadError,
+    BoxFuture, BoxStream, Container, ContainerEngine, ContainerEvent, ContainerId, EngineVersion,
+    HealthCommand, InspectError, OrderError, ReadError,
 };
 
 /// An engine whose calls are counted.
@@ -59,7 +59,11 @@ impl<E: ContainerEngine> ContainerEngine for Metered<E> {
         Box::pin(self.count(EngineOperation::Unpause, self.engine.unpause(id)))
     }
 
-    fn logs<'a>(&'a self, id: &'a ContainerId, lines: usize) -> BoxFuture<'a, Result<Vec<String>, ReadError>> {
+    fn logs<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        lines: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, ReadError>> {
         Box::pin(self.count(EngineOperation::Logs, self.engine.logs(id, lines)))
     }
 
