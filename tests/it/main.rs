@@ -8,5 +8,5 @@ mod html;
 mod lifecycle;
 mod proxy;
 mod store;
-mod support;
 mod supervisor;
+mod support;
