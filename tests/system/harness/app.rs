@@ -1,6 +1,6 @@
 //! The test application in a container of its own.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -105,7 +105,11 @@ pub struct App {
 impl App {
     /// `hint` becomes part of the container's name.
     pub fn builder(hint: &str) -> Builder {
-        let run = Run::current();
+        Self::builder_on(Run::current(), hint)
+    }
+
+    /// On the engine of this run.
+    pub fn builder_on(run: Arc<Run>, hint: &str) -> Builder {
         let spec = json!({ "Image": run.image(), "Labels": run.labels(), "HostConfig": {} });
         Builder { hint: hint.to_owned(), env: Vec::new(), spec, run }
     }
@@ -134,8 +138,14 @@ impl App {
         self.docker().stop(&self.name, grace);
     }
 
+    /// SIGKILL.
     pub fn kill(&self) {
-        self.docker().kill(&self.name);
+        self.signal("KILL");
+    }
+
+    /// Sends a signal, like `TERM`, without any order to stop.
+    pub fn signal(&self, signal: &str) {
+        self.docker().signal(&self.name, signal);
     }
 
     pub fn pause(&self) {
@@ -202,9 +212,12 @@ impl App {
         self.docker().logs(&self.name)
     }
 
-    /// Its address on its first network; `None` while it is off.
+    /// Its address on its first network (`None` while it is off), or the host's loopback.
     pub fn address(&self) -> Option<IpAddr> {
         let inspected = self.inspect();
+        if inspected["HostConfig"]["NetworkMode"] == "host" {
+            return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
         let mut networks = inspected["NetworkSettings"]["Networks"].as_object()?.values();
         networks.find_map(|network| network["IPAddress"].as_str()?.parse().ok())
     }

@@ -91,8 +91,8 @@ impl Docker {
         self.post(&format!("/containers/{container}/stop?t={}", grace.as_secs()), None);
     }
 
-    pub fn kill(&self, container: &str) {
-        self.post(&format!("/containers/{container}/kill"), None);
+    pub fn signal(&self, container: &str, signal: &str) {
+        self.post(&format!("/containers/{container}/kill?signal={signal}"), None);
     }
 
     pub fn pause(&self, container: &str) {

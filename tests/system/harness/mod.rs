@@ -9,6 +9,7 @@
 mod app;
 mod caddy;
 mod docker;
+mod engine;
 mod h2c;
 mod http;
 mod inherit;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 pub use app::{App, Network};
 pub use caddy::Caddy;
 pub use docker::Docker;
+pub use engine::Engine;
 pub use h2c::H2Connection;
 pub use http::{Answer, Connection, Request, Target};
 pub use process::Process;

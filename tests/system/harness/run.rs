@@ -41,14 +41,14 @@ impl Run {
     pub fn current() -> Arc<Self> {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         current.upgrade().unwrap_or_else(|| {
-            let run = Arc::new(Self::begin());
+            let run = Arc::new(Self::begin(Docker::here()));
             *current = Arc::downgrade(&run);
             run
         })
     }
 
-    fn begin() -> Self {
-        let docker = Docker::here();
+    /// A run on this engine, beside the one on the machine's.
+    pub fn begin(docker: Docker) -> Self {
         docker.require();
         sweep_the_dead(&docker);
         let process = ProcessId::own();
