@@ -1,3 +1,14 @@
 //! The built binary, real Docker, real Caddy.
+//!
+//! Each test begins with `let _turn = harness::shared();`, or, where it measures time or memory,
+//! with `let _turn = harness::alone();`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests of a built binary live in real time, block, and panic with what went wrong"
+)]
 
 mod harness;

@@ -1,0 +1,67 @@
+//! What every system test stands on: containers, WakeDock, Caddy, clients, and their removal.
+//!
+//! Everything here blocks: a test is a script. Whatever is made is removed when its guard is
+//! dropped; what a killed run left behind is swept by the next one. Without Docker or Caddy the
+//! tests fail; they are never skipped.
+
+#![allow(dead_code, unused_imports, reason = "the harness offers more than the tests of one moment use")]
+
+mod app;
+mod caddy;
+mod docker;
+mod engine;
+mod h2c;
+mod http;
+mod inherit;
+mod metrics;
+mod process;
+mod relay;
+mod run;
+mod selftest;
+mod wakedock;
+mod websocket;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+pub use app::{App, Network};
+pub use caddy::Caddy;
+pub use docker::Docker;
+pub use engine::Engine;
+pub use h2c::H2Connection;
+pub use http::{Answer, Connection, Request, Target};
+pub use process::Process;
+pub use relay::Relay;
+pub use wakedock::{WakeDock, command};
+pub use websocket::WebSocket;
+
+static TURN: RwLock<()> = RwLock::new(());
+
+/// The turn of a test that may run beside others.
+pub fn shared() -> RwLockReadGuard<'static, ()> {
+    TURN.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The turn of a test that measures: no other runs meanwhile.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURN.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks `attempt` until it gives something; panics with `reason` when it never does.
+pub fn eventually<T>(within: Duration, reason: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "not within {within:?}: {reason}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A TCP port of the loopback interface that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
