@@ -34,7 +34,6 @@ pub struct AdminState {
 }
 
 /// Every route of the surface.
-#[must_use]
 pub fn router(state: AdminState) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))

@@ -79,7 +79,7 @@ impl Service {
         change(&mut spec);
         let (handle, mailbox) = ServiceHandle::new(
             Arc::new(spec),
-            ServiceMetrics::new(name, 2),
+            ServiceMetrics::new(name, 2, wakedock::clock::now()),
             Arc::new(HoldLimit::new(100)),
             Arc::new(Notify::new()),
             Moment::START,
@@ -158,7 +158,7 @@ impl Rig {
         };
         let routes = Arc::new(ArcSwap::from_pointee(table(routes)));
         let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(config, false)));
-        let unknown = ServiceMetrics::new(ServiceName::parse("unknown").unwrap(), 2);
+        let unknown = ServiceMetrics::new(ServiceName::parse("unknown").unwrap(), 2, wakedock::clock::now());
         let plane = DataPlane::start(bound, Arc::clone(&routes), Arc::clone(&settings), Arc::clone(&unknown))
             .unwrap();
         Self { plane, address, routes, settings, unknown }

@@ -5,3 +5,4 @@
 
 pub(crate) mod fake_engine;
 pub(crate) mod fake_prober;
+pub(crate) mod memory_disk;
