@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::config::CaddyAddress;
 use crate::ports::{BoxFuture, CaddyAdmin, CaddyError};
@@ -23,6 +23,8 @@ use crate::ports::{BoxFuture, CaddyAdmin, CaddyError};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Activating may open listeners and get certificates; a load that we stop waiting for goes on.
 const LOAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long Caddy may need to put a new admin endpoint in the place of the old one.
+const ENDPOINT_CHANGE: Duration = Duration::from_millis(50);
 /// Ten thousand hosts are one megabyte.
 const LARGEST_ANSWER: usize = 32 << 20;
 /// As much of an answer that is not Caddy's own error as an operator can use.
@@ -123,8 +125,15 @@ impl CaddyAdmin for Client {
         Box::pin(async move {
             let mut last_look = self.last_look.lock().await;
             *last_look = None;
-            let request = self.request(Method::GET, "/config/", "", Bytes::new());
-            let (body, connection) = self.call(PATIENCE, request).await?;
+            let look = || self.call(PATIENCE, self.request(Method::GET, "/config/", "", Bytes::new()));
+            let (body, connection) = match look().await {
+                // Just after a load it may be the old endpoint that took the connection.
+                Err(CaddyError::Away { .. }) => {
+                    sleep(ENDPOINT_CHANGE).await;
+                    look().await?
+                }
+                answer => answer?,
+            };
             let running = self.json(&body)?;
             *last_look = Some(connection);
             Ok(running)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::caddy::lexer::{self, Token};
+use crate::caddy::render::is_bare_token;
 
 /// Why the operator's files were not read.
 #[derive(Debug, thiserror::Error)]
@@ -98,8 +99,7 @@ pub fn stamp(pattern: &str) -> Vec<(PathBuf, SystemTime, u64)> {
 
 /// Caddy expands patterns in an `import`, and splits it at spaces.
 fn is_importable(path: &Path) -> bool {
-    path.to_str()
-        .is_some_and(|path| super::render::is_bare_token(path) && !path.contains(['*', '?', '[', ']']))
+    path.to_str().is_some_and(|path| is_bare_token(path) && !path.contains(['*', '?', '[', ']']))
 }
 
 fn closing_brace(source: &str, tokens: &[Token]) -> Option<usize> {
