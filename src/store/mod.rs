@@ -1,1 +1,213 @@
-//! (written next)
+//! What WakeDock remembers, in redb: intent, idle state and history.
+//!
+//! Memory holds the newest state of every service in a ledger; one thread of its own carries
+//! it to the disk. Callers write to the ledger and go on. Only who must know that something
+//! survives a power cut ([`Store::intend_stop`], [`Durable`]) waits, and nobody on the request
+//! path does. While the disk is away the ledger goes on holding the newest state, which needs no
+//! more memory however long that lasts; only history is dropped, and counted.
+
+mod error;
+mod ledger;
+mod memory;
+mod open;
+mod record;
+mod rehearsal;
+mod schema;
+mod writer;
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use redb::StorageBackend;
+use tokio::sync::{oneshot, watch};
+
+pub use error::{CommitError, OpenStoreError, ReadStoreError};
+pub use memory::{
+    Activity, Remembered, ServiceMemory, Session, SessionEnd, SessionReady, SessionStart, SessionStop,
+    StopHow, StopIntent, StoreHealth, Wake, WakeFailed,
+};
+
+use crate::domain::name::ServiceName;
+use ledger::{Read, Shared};
+use open::Opener;
+use writer::Writer;
+
+/// The newest wakes that are remembered for the usual duration.
+pub const REMEMBERED_WAKES: usize = 20;
+/// The newest sessions that are kept of each service.
+pub const KEPT_SESSIONS: u64 = 1_000;
+
+/// The way to the store; cheap to clone. When the last one is dropped, the store saves what it
+/// has and ends.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Handle>);
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    /// Ends when the writer has; holds whether everything was saved.
+    ended: watch::Receiver<Option<Result<(), CommitError>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.begin_close();
+    }
+}
+
+impl Store {
+    /// Opens the file, or makes it (mode 0600, missing directories 0700), and reads what is
+    /// remembered. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file and what to do. A file that is damaged, or was written by
+    /// a newer WakeDock, is left as it is.
+    pub fn open(path: &Path) -> Result<(Self, Remembered), OpenStoreError> {
+        Self::start(Opener::file(path))
+    }
+
+    /// Opens a store over storage of another kind. `factory` is asked again each time the store
+    /// reopens itself after a fault.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn with_backend<B: StorageBackend>(
+        factory: impl Fn() -> std::io::Result<B> + Send + 'static,
+    ) -> Result<(Self, Remembered), OpenStoreError> {
+        Self::start(Opener::backend(factory))
+    }
+
+    fn start(opener: Opener) -> Result<(Self, Remembered), OpenStoreError> {
+        let (database, states) = opener.open_and_load()?;
+        let remembered = memory::remembered(&states);
+        let shared = Arc::new(Shared::new(states));
+        let (end, ended) = watch::channel(None);
+        let writer = Writer::new(Arc::clone(&shared), opener, database);
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || writer.run(&end))
+            .map_err(OpenStoreError::Thread)?;
+        let handle = Handle { shared, ended, thread: Mutex::new(Some(thread)) };
+        Ok((Self(Arc::new(handle)), remembered))
+    }
+
+    /// Notes who is used and who is quiet since when, in one commit.
+    ///
+    /// Nobody needs to wait. The future that comes back tells when this, or something newer about
+    /// the same services, is on the disk; while the store is away it waits for its return.
+    pub fn activities(&self, news: Vec<(ServiceName, Activity)>) -> Durable {
+        let (answer, durable) = oneshot::channel();
+        self.0.shared.write(|ledger| {
+            for (service, activity) in news {
+                ledger.change(service, |state| state.activity = Some(activity));
+            }
+            ledger.wait_for_save(answer);
+        });
+        Durable(durable)
+    }
+
+    /// A session begins: a wake was ordered, or a container was found running. One that never
+    /// ended (WakeDock was killed) goes into the history as it is.
+    pub fn session_started(&self, start: SessionStart) {
+        self.0.shared.write(|ledger| ledger.start_session(start));
+    }
+
+    /// The application answers. Clears the intent to stop.
+    pub fn session_ready(&self, ready: SessionReady) {
+        self.0.shared.write(|ledger| ledger.make_ready(ready));
+    }
+
+    /// The wake failed, and with it the session ends.
+    pub fn wake_failed(&self, failed: WakeFailed) {
+        self.0.shared.write(|ledger| ledger.fail_wake(failed));
+    }
+
+    /// The service is off, or paused. Clears the intent to stop.
+    pub fn session_ended(&self, end: SessionEnd) {
+        self.0.shared.write(|ledger| ledger.end_session(end));
+    }
+
+    /// Writes down that a container is about to be stopped or paused. Returns when that would
+    /// survive a power cut: only then may the order go out.
+    ///
+    /// # Errors
+    /// [`CommitError`], at once while the store is away. Then nothing is intended.
+    pub async fn intend_stop(&self, service: ServiceName, intent: StopIntent) -> Result<(), CommitError> {
+        let (answer, committed) = oneshot::channel();
+        self.0.shared.write(|ledger| ledger.intend(service, intent, answer));
+        committed.await.unwrap_or(Err(CommitError::Closed))
+    }
+
+    /// The stop was called off before the order went out.
+    pub fn clear_intent(&self, service: ServiceName) {
+        self.0.shared.write(|ledger| ledger.change(service, |state| state.intent = None));
+    }
+
+    /// The newest sessions of a service, the newest first; the one that is not over, if any, leads.
+    ///
+    /// # Errors
+    /// [`ReadStoreError`] while the store is away.
+    pub async fn sessions(&self, service: ServiceName, limit: usize) -> Result<Vec<Session>, ReadStoreError> {
+        let (answer, read) = oneshot::channel();
+        self.0.shared.write(|ledger| ledger.read(Read { service, limit, answer }));
+        read.await.unwrap_or(Err(ReadStoreError::Closed))
+    }
+
+    /// Whether the store can write.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        self.0.shared.health().borrow().clone()
+    }
+
+    /// Every change of [`Store::health`] from now on.
+    #[must_use]
+    pub fn watch_health(&self) -> watch::Receiver<StoreHealth> {
+        self.0.shared.health()
+    }
+
+    /// How many finished sessions were lost to faults since the start.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.0.shared.dropped()
+    }
+
+    /// Saves what is not saved yet, closes the file and ends the thread.
+    ///
+    /// # Errors
+    /// [`CommitError::Unavailable`] where the disk is away and the newest state is lost.
+    pub async fn close(&self) -> Result<(), CommitError> {
+        self.0.shared.begin_close();
+        let mut ended = self.0.ended.clone();
+        let outcome = match ended.wait_for(Option::is_some).await {
+            Ok(outcome) => (*outcome).clone().unwrap_or(Err(CommitError::Closed)),
+            Err(_) => Err(CommitError::Closed),
+        };
+        if let Some(thread) = lock(&self.0.thread).take() {
+            // The outcome is the last thing it sends. A panic in it has become `Closed` above.
+            let _ = thread.join();
+        }
+        outcome
+    }
+}
+
+/// Resolves when what was noted is on the disk. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Durable(oneshot::Receiver<Result<(), CommitError>>);
+
+impl Future for Durable {
+    type Output = Result<(), CommitError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(CommitError::Closed)))
+    }
+}
+
+/// A lock whose holder panicked guards plain values that are whole at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,185 @@
+//! From a path, or a backend, to an open database.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Builder, Database, StorageBackend};
+
+use crate::store::error::{Fault, OpenStoreError, guarded};
+use crate::store::memory::States;
+use crate::store::rehearsal::Rehearsal;
+use crate::store::schema::{self, MIGRATIONS, SchemaError};
+
+/// redb would take 1 GiB; the whole file is rarely larger than this.
+const CACHE: usize = 1 << 20;
+
+/// Opens the database, for the first time and after each fault.
+pub(super) struct Opener {
+    /// For messages.
+    path: PathBuf,
+    open: Box<dyn Fn() -> Result<Database, OpenStoreError> + Send>,
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Opener {
+    pub(super) fn file(path: &Path) -> Self {
+        let own = path.to_owned();
+        Self { path: path.to_owned(), open: Box::new(move || open_file(&own)) }
+    }
+
+    pub(super) fn backend<B: StorageBackend>(
+        factory: impl Fn() -> std::io::Result<B> + Send + 'static,
+    ) -> Self {
+        let path = PathBuf::from("backend");
+        let own = path.clone();
+        let open = move || {
+            let backend = factory().map_err(|source| file_error(&own, source))?;
+            open_backend(&own, backend, true)
+        };
+        Self { path, open: Box::new(open) }
+    }
+
+    pub(super) fn open(&self) -> Result<Database, OpenStoreError> {
+        (self.open)()
+    }
+
+    pub(super) fn open_and_load(&self) -> Result<(Database, States), OpenStoreError> {
+        let database = self.open()?;
+        let states = guarded(|| schema::load(&database)).map_err(|fault| from_fault(&self.path, fault))?;
+        Ok((database, states))
+    }
+}
+
+fn open_file(path: &Path) -> Result<Database, OpenStoreError> {
+    let error = |source| file_error(path, source);
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| OpenStoreError::Directory { path: directory.to_owned(), source })?;
+    if is_absent(path).map_err(error)? {
+        make(path, directory)?;
+    }
+    let file = open_read_write(path).map_err(error)?;
+    tighten(path, &file).map_err(error)?;
+    drop(open_backend(path, Rehearsal::new(backend(path, file)?).map_err(error)?, true)?);
+    open_backend(path, backend(path, open_read_write(path).map_err(error)?)?, false)
+}
+
+fn is_absent(path: &Path) -> std::io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file() && metadata.len() == 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a new database under another name and moves it into its place: cut off half way, the
+/// making leaves nothing behind that the next start would take for a damaged database.
+fn make(path: &Path, directory: &Path) -> Result<(), OpenStoreError> {
+    let error = |source| file_error(path, source);
+    let directory = File::open(directory).map_err(error)?;
+    // One maker at a time. Not every file system knows this lock; there the last one wins.
+    let _ = directory.lock();
+    if !is_absent(path).map_err(error)? {
+        return Ok(());
+    }
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    match std::fs::remove_file(&draft) {
+        Err(source) if source.kind() != ErrorKind::NotFound => return Err(error(source)),
+        Ok(()) | Err(_) => {}
+    }
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&draft);
+    drop(open_backend(path, backend(path, file.map_err(error)?)?, false)?);
+    std::fs::rename(&draft, path).map_err(error)?;
+    // The new name must survive a power cut too. Not every file system can be asked for that.
+    if let Err(error) = directory.sync_all() {
+        tracing::warn!(path = %path.display(), %error, "cannot sync the directory of the store");
+    }
+    Ok(())
+}
+
+/// A restored backup may be readable for others.
+fn tighten(path: &Path, file: &File) -> std::io::Result<()> {
+    if file.metadata()?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    // Not possible where the file belongs to somebody else, who then knows what he does.
+    if let Err(error) = file.set_permissions(Permissions::from_mode(0o600)) {
+        tracing::warn!(path = %path.display(), %error, "others may read what WakeDock remembers");
+    }
+    Ok(())
+}
+
+fn open_read_write(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+fn backend(path: &Path, file: File) -> Result<FileBackend, OpenStoreError> {
+    FileBackend::new(file).map_err(|error| from_redb(path, error.into()))
+}
+
+/// `verify`: reads every page and compares its checksum. Without it redb trusts the file.
+fn open_backend(path: &Path, backend: impl StorageBackend, verify: bool) -> Result<Database, OpenStoreError> {
+    let opened = guarded(|| {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(verify);
+        let database = builder.create_with_backend(backend)?;
+        Ok(schema::prepare(&database, MIGRATIONS).map(|()| database))
+    });
+    match opened {
+        Ok(Ok(database)) => Ok(database),
+        Ok(Err(error)) => Err(from_schema(path, error)),
+        Err(fault) => Err(from_fault(path, fault)),
+    }
+}
+
+fn from_schema(path: &Path, error: SchemaError) -> OpenStoreError {
+    let path = path.to_owned();
+    match error {
+        SchemaError::TooNew { found, known } => OpenStoreError::TooNew { path, found, known },
+        SchemaError::Migration { from, to, source } => OpenStoreError::Migration { path, from, to, source },
+        SchemaError::Fault(fault) => from_fault(&path, fault),
+        foreign @ SchemaError::Foreign => OpenStoreError::Damaged { path, detail: foreign.to_string() },
+    }
+}
+
+fn from_fault(path: &Path, fault: Fault) -> OpenStoreError {
+    match fault {
+        Fault::Redb(error) => from_redb(path, *error),
+        fault @ (Fault::Panicked(_) | Fault::Record(_)) => {
+            OpenStoreError::Damaged { path: path.to_owned(), detail: fault.to_string() }
+        }
+    }
+}
+
+fn from_redb(path: &Path, error: redb::Error) -> OpenStoreError {
+    match error {
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
+            OpenStoreError::Locked { path: path.to_owned() }
+        }
+        redb::Error::Io(source) => file_error(path, source),
+        other => OpenStoreError::Damaged { path: path.to_owned(), detail: other.to_string() },
+    }
+}
+
+/// What redb reports of a file that is too short, or does not begin as a database does, are I/O
+/// errors of these kinds.
+fn file_error(path: &Path, source: std::io::Error) -> OpenStoreError {
+    let path = path.to_owned();
+    match source.kind() {
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            OpenStoreError::Damaged { path, detail: source.to_string() }
+        }
+        _ => OpenStoreError::File { path, source },
+    }
+}

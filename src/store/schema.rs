@@ -1,0 +1,255 @@
+//! The tables, their version, and the way from an older version to this one.
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
+
+use crate::domain::name::ServiceName;
+use crate::store::KEPT_SESSIONS;
+use crate::store::error::Fault;
+use crate::store::ledger::Finished;
+use crate::store::memory::{Session, States};
+use crate::store::record;
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Service name to state record.
+const STATES: TableDefinition<&str, &[u8]> = TableDefinition::new("states");
+/// [`session_key`] to session record.
+const SESSIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("sessions");
+
+/// The key of the version in [`META`].
+const VERSION: &str = "schema";
+
+/// One step of the schema, within the transaction that also writes the new version.
+pub(super) type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
+
+/// From version 1 to 2, from 2 to 3, and so on.
+pub(super) const MIGRATIONS: &[Migration] = &[];
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SchemaError {
+    #[error("schema {found} is newer than {known}")]
+    TooNew { found: u64, known: u64 },
+    #[error("it holds another program's tables")]
+    Foreign,
+    #[error("migration from schema {from} to {to}")]
+    Migration {
+        from: u64,
+        to: u64,
+        #[source]
+        source: Box<redb::Error>,
+    },
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for SchemaError {
+    fn from(fault: E) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+fn newest(migrations: &[Migration]) -> u64 {
+    1 + migrations.len() as u64
+}
+
+/// The version of a database, where it can be used; `None` for a new one. Writes nothing.
+pub(super) fn check(database: &Database, migrations: &[Migration]) -> Result<Option<u64>, SchemaError> {
+    let transaction = database.begin_read()?;
+    let found = match transaction.open_table(META) {
+        Ok(table) => table.get(VERSION)?.map(|value| value.value()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        // A table of this name that is not ours.
+        Err(_) => return Err(SchemaError::Foreign),
+    };
+    let known = newest(migrations);
+    match found {
+        Some(found) if found > known => Err(SchemaError::TooNew { found, known }),
+        Some(0) => Err(SchemaError::Foreign),
+        Some(found) => Ok(Some(found)),
+        None if transaction.list_tables()?.next().is_some() => Err(SchemaError::Foreign),
+        None => Ok(None),
+    }
+}
+
+/// Brings a database to the newest version; makes the tables of a new one.
+pub(super) fn prepare(database: &Database, migrations: &[Migration]) -> Result<(), SchemaError> {
+    let known = newest(migrations);
+    let found = check(database, migrations)?;
+    if found == Some(known) {
+        return Ok(());
+    }
+    let transaction = database.begin_write()?;
+    // A new database is made as version 1 is, and goes the same way as all others.
+    let from = found.unwrap_or(1);
+    if found.is_none() {
+        transaction.open_table(STATES)?;
+        transaction.open_table(SESSIONS)?;
+    }
+    for (to, migrate) in (2..).zip(migrations).filter(|(to, _)| *to > from) {
+        migrate(&transaction).map_err(|source| SchemaError::Migration {
+            from: to - 1,
+            to,
+            source: Box::new(source),
+        })?;
+    }
+    transaction.open_table(META)?.insert(VERSION, known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// All states. A record that is not understood is left out, and said so: its service starts with
+/// an empty memory.
+pub(super) fn load(database: &Database) -> Result<States, Fault> {
+    let mut states = States::new();
+    for entry in database.begin_read()?.open_table(STATES)?.iter()? {
+        let (key, value) = entry?;
+        let service = match ServiceName::parse(key.value()) {
+            Ok(service) => service,
+            Err(error) => {
+                tracing::warn!(service = key.value(), %error, "a remembered service has no valid name");
+                continue;
+            }
+        };
+        match record::read_state(value.value()) {
+            Ok(state) => {
+                states.insert(service, state);
+            }
+            Err(error) => tracing::warn!(%service, %error, "what was remembered of a service is lost"),
+        }
+    }
+    Ok(states)
+}
+
+/// Writes states and finished sessions in one commit, and lets go of the oldest sessions.
+pub(super) fn save(database: &Database, states: &States, finished: &[Finished]) -> Result<(), Fault> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(STATES)?;
+        for (service, state) in states {
+            let bytes = record::write_state(state).map_err(Fault::Record)?;
+            table.insert(service.as_str(), bytes.as_slice())?;
+        }
+    }
+    if !finished.is_empty() {
+        let mut table = transaction.open_table(SESSIONS)?;
+        for Finished { service, number, session } in finished {
+            let bytes = record::write_session(session).map_err(Fault::Record)?;
+            table.insert(session_key(service, *number).as_slice(), bytes.as_slice())?;
+            if let Some(oldest) = number.checked_sub(KEPT_SESSIONS) {
+                let (first, last) = (session_key(service, 0), session_key(service, oldest));
+                table.retain_in(first.as_slice()..=last.as_slice(), |_, _| false)?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The newest finished sessions of a service, the newest first.
+pub(super) fn sessions(
+    database: &Database,
+    service: &ServiceName,
+    limit: usize,
+) -> Result<Vec<Session>, Fault> {
+    let (first, last) = (session_key(service, 0), session_key(service, u64::MAX));
+    let table = database.begin_read()?.open_table(SESSIONS)?;
+    let mut sessions = Vec::new();
+    for entry in table.range(first.as_slice()..=last.as_slice())?.rev().take(limit) {
+        match record::read_session(entry?.1.value()) {
+            Ok(session) => sessions.push(session),
+            Err(error) => tracing::warn!(%service, %error, "a session in the history is not readable"),
+        }
+    }
+    Ok(sessions)
+}
+
+/// The name, a zero byte (no name holds one) and the number, big-endian: in order of age.
+fn session_key(service: &ServiceName, number: u64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(service.as_str().len() + 9);
+    key.extend_from_slice(service.as_str().as_bytes());
+    key.push(0);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use redb::ReadableTableMetadata;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    const NOTES: TableDefinition<&str, &str> = TableDefinition::new("notes");
+
+    fn database() -> Database {
+        Database::builder().create_with_backend(InMemoryBackend::new()).unwrap()
+    }
+
+    fn add_notes(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        transaction.open_table(NOTES)?.insert("made by", "2")?;
+        Ok(())
+    }
+
+    fn rewrite_notes(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        let mut notes = transaction.open_table(NOTES)?;
+        let before = notes.get("made by")?.map(|value| value.value().to_owned()).unwrap_or_default();
+        notes.insert("made by", format!("{before}, 3").as_str())?;
+        Ok(())
+    }
+
+    fn note(database: &Database) -> String {
+        let table = database.begin_read().unwrap().open_table(NOTES).unwrap();
+        table.get("made by").unwrap().unwrap().value().to_owned()
+    }
+
+    #[test]
+    fn each_migration_runs_once_and_in_order() {
+        let database = database();
+        prepare(&database, &[]).unwrap();
+        assert_eq!(check(&database, &[]).unwrap(), Some(1));
+        prepare(&database, &[add_notes]).unwrap();
+        assert_eq!(note(&database), "2");
+        prepare(&database, &[add_notes, rewrite_notes]).unwrap();
+        prepare(&database, &[add_notes, rewrite_notes]).unwrap();
+        assert_eq!(note(&database), "2, 3");
+        assert_eq!(check(&database, &[add_notes, rewrite_notes]).unwrap(), Some(3));
+    }
+
+    #[test]
+    fn a_new_database_goes_the_whole_way() {
+        let database = database();
+        prepare(&database, &[add_notes, rewrite_notes]).unwrap();
+        assert_eq!(note(&database), "2, 3");
+        assert!(load(&database).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_failed_migration_changes_nothing() {
+        fn fails(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+            add_notes(transaction)?;
+            Err(redb::Error::Corrupted("half done".into()))
+        }
+        let database = database();
+        prepare(&database, &[]).unwrap();
+        let error = prepare(&database, &[fails]).unwrap_err();
+        assert!(matches!(error, SchemaError::Migration { from: 1, to: 2, .. }), "{error}");
+        assert_eq!(check(&database, &[]).unwrap(), Some(1));
+        let transaction = database.begin_read().unwrap();
+        assert!(transaction.open_table(NOTES).is_err());
+        assert_eq!(transaction.open_table(STATES).unwrap().len().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_newer_or_foreign_database_is_refused() {
+        let newer = database();
+        prepare(&newer, &[add_notes]).unwrap();
+        assert!(matches!(check(&newer, &[]).unwrap_err(), SchemaError::TooNew { found: 2, known: 1 }));
+
+        let foreign = database();
+        let transaction = foreign.begin_write().unwrap();
+        transaction.open_table(NOTES).unwrap();
+        transaction.commit().unwrap();
+        assert!(matches!(prepare(&foreign, &[]).unwrap_err(), SchemaError::Foreign));
+    }
+}
