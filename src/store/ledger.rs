@@ -350,10 +350,10 @@ impl Ledger {
         }
     }
 
-    /// Takes back what could not be saved. History is lost, an intent was not meant, states wait.
+    /// Takes back what could not be saved. History is lost, an intent was not meant; the states need
+    /// no care, for all of them are written when the database is open again.
     fn put_back(&mut self, batch: Batch, reason: &Arc<str>) {
         self.lose(batch.finished.len() as u64);
-        self.dirty.extend(batch.states.into_keys());
         self.waiting.extend(batch.waiting);
         // Those that came in the meantime as well: they stand on the ones before.
         let intents: Vec<_> = batch.intents.into_iter().chain(std::mem::take(&mut self.intents)).collect();

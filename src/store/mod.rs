@@ -1,6 +1,6 @@
 //! What WakeDock remembers, in redb: intent, idle state and history.
 //!
-//! Memory holds the newest state of every service in a [`ledger`]; one thread of its own carries
+//! Memory holds the newest state of every service in a ledger; one thread of its own carries
 //! it to the disk. Callers write to the ledger and go on. Only who must know that something
 //! survives a power cut ([`Store::intend_stop`], [`Durable`]) waits, and nobody on the request
 //! path does. While the disk is away the ledger goes on holding the newest state, which needs no

@@ -165,7 +165,12 @@ impl Writer {
     }
 
     fn postpone(&mut self, reason: String) {
-        tracing::warn!(reason, retry_after = ?self.retry_after, "the store cannot write");
+        // Said once for each outage.
+        if self.retry_after == FIRST_RETRY {
+            tracing::warn!(reason, "the store cannot write");
+        } else {
+            tracing::debug!(reason, retry_after = ?self.retry_after, "the store still cannot write");
+        }
         self.reason = reason.into();
         self.retry_at = clock::now() + self.retry_after;
         self.retry_after = (self.retry_after * 2).min(LAST_RETRY);

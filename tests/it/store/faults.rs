@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redb::StorageBackend;
+use tokio::sync::watch;
 use wakedock::store::{Activity, CommitError, ReadStoreError, Remembered, Store, StoreHealth};
 
 use super::{intent, name, quiet, ready, session, soon, start};
@@ -17,6 +18,8 @@ struct Disk(Arc<DiskState>);
 
 #[derive(Debug, Default)]
 struct DiskState {
+    /// How often it was opened.
+    opened: watch::Sender<u32>,
     live: Mutex<Vec<u8>>,
     /// As of the last sync.
     durable: Mutex<Vec<u8>>,
@@ -36,7 +39,10 @@ impl Disk {
 
     fn open(&self) -> std::result::Result<(Store, Remembered), wakedock::store::OpenStoreError> {
         let disk = self.clone();
-        Store::with_backend(move || Ok(disk.clone()))
+        Store::with_backend(move || {
+            disk.0.opened.send_modify(|times| *times += 1);
+            Ok(disk.clone())
+        })
     }
 
     fn fail_at(&self, operation: i64) {
@@ -154,7 +160,8 @@ async fn fail_nth(n: i64) -> bool {
     let failed = disk.has_failed();
     disk.fail_at(-1);
     // Right after the fault, as a killed process and as a power cut would leave the file.
-    for image in std::mem::take(&mut *disk.0.at_fault.lock().unwrap()) {
+    let images = std::mem::take(&mut *disk.0.at_fault.lock().unwrap());
+    for image in images {
         let found = remembered_on(&Disk::holding(image)).await;
         assert!([Some(quiet(1)), Some(quiet(2))].contains(&activity(&found)), "operation {n}: {found:?}");
         assert_eq!(found.services[&name("cloud")].stop_intent, Some(intent("old")), "operation {n}");
@@ -195,6 +202,7 @@ async fn trap_29_while_the_disk_is_away_history_is_counted_intent_is_refused_and
     store.activities(vec![(name("cloud"), Activity::Busy)]).await.unwrap();
 
     disk.break_down(true);
+    session(&store, "other", 50);
     let refused = soon(store.intend_stop(name("cloud"), intent("new"))).await;
     assert!(
         matches!(&refused, Err(CommitError::Unavailable { reason }) if reason.contains("broken")),
@@ -211,20 +219,21 @@ async fn trap_29_while_the_disk_is_away_history_is_counted_intent_is_refused_and
     }
     let before = store.activities(vec![(name("cloud"), quiet(50))]);
     let newest = store.activities(vec![(name("cloud"), quiet(60))]);
-    assert_eq!(store.dropped(), 3);
+    assert_eq!(store.dropped(), 4);
     match store.health() {
-        StoreHealth::ReadOnly { dropped, reason, .. } => assert!(dropped == 3 && reason.contains("broken")),
+        StoreHealth::ReadOnly { dropped, reason, .. } => assert!(dropped == 4 && reason.contains("broken")),
         StoreHealth::Ok => panic!("the disk is broken"),
     }
     // It tries more than once before the disk is back.
-    tokio::time::sleep(Duration::from_millis(350)).await;
+    let mut opened = disk.0.opened.subscribe();
+    soon(opened.wait_for(|times| *times >= 4)).await.unwrap();
     assert_ne!(store.health(), StoreHealth::Ok);
 
     disk.break_down(false);
     soon(before).await.unwrap();
     soon(newest).await.unwrap();
     until_ok(&store).await;
-    assert_eq!(store.dropped(), 3, "what is lost stays counted");
+    assert_eq!(store.dropped(), 4, "what is lost stays counted");
     let found = remembered_on(&disk.after_power_cut()).await;
     let cloud = &found.services[&name("cloud")];
     assert_eq!(cloud.activity, Some(quiet(60)), "the newest");

@@ -1,5 +1,7 @@
 //! The store over real files and over faulty storage.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod crash;
 mod faults;
 mod files;

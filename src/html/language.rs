@@ -1,0 +1,63 @@
+//! Which language a page speaks.
+
+/// A language that pages are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    #[default]
+    English,
+    French,
+}
+
+impl Language {
+    pub const ALL: &'static [Self] = &[Self::English, Self::French];
+
+    /// The one that a reader understands best, by the value of `Accept-Language` (RFC 9110,
+    /// 12.5.4); English where none of them is named.
+    #[must_use]
+    pub fn from_accept(value: &str) -> Self {
+        let mut best = (0.0, Self::default());
+        for range in value.split(',') {
+            let (tag, quality) = range.split_once(';').unwrap_or((range, ""));
+            let quality = quality.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+            let primary = tag.trim().split('-').next().unwrap_or_default();
+            let known = Self::ALL.iter().find(|language| primary.eq_ignore_ascii_case(language.code()));
+            if let Some(language) = known
+                && quality > best.0
+            {
+                best = (quality, *language);
+            }
+        }
+        best.1
+    }
+
+    /// As in the `lang` attribute.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::French => "fr",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_known_language_wins() {
+        for (value, language) in [
+            ("", Language::English),
+            ("de-DE,de;q=0.9", Language::English),
+            ("fr", Language::French),
+            ("fr-CH, fr;q=0.9, en;q=0.8, *;q=0.5", Language::French),
+            ("en-GB,en;q=0.9,fr;q=0.8", Language::English),
+            ("de, FR;q=0.7, en;q=0.3", Language::French),
+            ("fr;q=0, en", Language::English),
+            ("fr;q=nonsense", Language::English),
+            (";;,,q=", Language::English),
+        ] {
+            assert_eq!(Language::from_accept(value), language, "{value:?}");
+        }
+    }
+}

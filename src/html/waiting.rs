@@ -1,0 +1,296 @@
+//! What a browser shows while a service is not there: the waiting page, the failure page, and a
+//! plain page for the other refusals.
+//!
+//! Strangers read them. They name the host that was asked for (or the operator's title) and what
+//! is happening, and nothing of the machine behind; log lines only where the operator allows it.
+//! Each is one document under 10 kB that asks for nothing but `/.wakedock/events`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::domain::service::Theme;
+use crate::html::wording::{self, Phrase, Wording};
+use crate::html::{Language, RenderError, assets, clip, render};
+
+/// Bytes that a title, a message and log lines may take when escaped, so that the whole page stays
+/// under 10 kB. A title stands on it twice.
+const TITLE: usize = 260;
+const MESSAGE: usize = 700;
+const LOG: usize = 1200;
+
+/// The fields that go with every one of these pages, beside its status and `Retry-After`: never
+/// cached, never indexed, nothing loaded, no address passed on.
+#[must_use]
+pub fn fields() -> [(&'static str, &'static str); 6] {
+    [
+        ("content-type", "text/html; charset=utf-8"),
+        ("cache-control", "no-store"),
+        ("x-robots-tag", "noindex"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("content-security-policy", content_security_policy()),
+    ]
+}
+
+/// Admits the style and the script of these pages by their hashes, and nothing else.
+#[must_use]
+pub fn content_security_policy() -> &'static str {
+    &assets::POLICY
+}
+
+/// The waiting page of a service.
+#[derive(Debug, Clone)]
+pub struct WaitingView<'a> {
+    /// The operator's title, or the host that was asked for.
+    pub title: &'a str,
+    /// The operator's message.
+    pub message: Option<&'a str>,
+    pub theme: Theme,
+    pub language: Language,
+    pub state: WaitingState<'a>,
+}
+
+/// What the service does.
+#[derive(Debug, Clone)]
+pub enum WaitingState<'a> {
+    Waking {
+        /// The container runs; the application does not answer yet.
+        probing: bool,
+        /// Since the wake was ordered.
+        elapsed: Duration,
+        /// How long a wake of this service usually takes, where that is known.
+        usual: Option<Duration>,
+    },
+    /// It is put to sleep, and will be woken right after.
+    Stopping { usual: Option<Duration> },
+    Failed {
+        /// Until the next try is allowed.
+        retry_after: Duration,
+        /// The newest last; empty where the operator did not allow to show them.
+        log: &'a [String],
+    },
+}
+
+impl WaitingState<'_> {
+    /// When to look again: for `Retry-After`, and for readers without script. At least a second.
+    #[must_use]
+    pub fn look_again(&self) -> Duration {
+        let seconds =
+            |from, to, time: Duration| time.clamp(Duration::from_secs(from), Duration::from_secs(to));
+        let time = match self {
+            Self::Waking { elapsed, usual: Some(usual), .. } if elapsed < usual => {
+                seconds(2, 10, *usual - *elapsed)
+            }
+            Self::Waking { elapsed, .. } => seconds(3, 15, *elapsed / 4),
+            Self::Stopping { .. } => Duration::from_secs(3),
+            Self::Failed { retry_after, .. } => *retry_after,
+        };
+        Duration::from_secs(time.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX))
+    }
+}
+
+/// A refusal that has no page of its own.
+#[derive(Debug, Clone)]
+pub struct RefusalView<'a> {
+    /// The operator's title, or the host that was asked for.
+    pub title: &'a str,
+    pub theme: Theme,
+    pub language: Language,
+    pub refused: Refused,
+    /// When to look again, where that may help: the page then loads itself.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why there is no answer, as far as strangers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    UnknownHost,
+    HoldTimeout,
+    Overloaded,
+    Draining,
+    Disabled,
+    EngineUnavailable,
+    UpstreamError,
+    UpstreamTimeout,
+}
+
+impl Refused {
+    pub const ALL: &'static [Self] = &[
+        Self::UnknownHost,
+        Self::HoldTimeout,
+        Self::Overloaded,
+        Self::Draining,
+        Self::Disabled,
+        Self::EngineUnavailable,
+        Self::UpstreamError,
+        Self::UpstreamTimeout,
+    ];
+}
+
+/// What every page has.
+#[derive(Serialize)]
+struct Frame {
+    lang: &'static str,
+    title: String,
+    /// Where a line may break: behind each dot of a host.
+    title_parts: Vec<String>,
+    color_scheme: &'static str,
+    /// Where the dark style counts, as a media query.
+    dark: Option<&'static str>,
+    phase: &'static str,
+    word: &'static str,
+    what: &'static str,
+    /// Whether the script is there.
+    live: bool,
+    /// Seconds until the page loads itself; with a script, only without one.
+    refresh: Option<u64>,
+    /// For the script.
+    data: Vec<(&'static str, String)>,
+}
+
+#[derive(Serialize)]
+struct WaitingContext {
+    #[serde(flatten)]
+    frame: Frame,
+    message: Option<String>,
+    time: Option<Time>,
+    retry: &'static str,
+    wait: String,
+    log_title: &'static str,
+    log: String,
+    hint: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Time {
+    elapsed: String,
+    usual: Option<String>,
+    /// Out of a thousand; `None` where there is no usual time to measure by.
+    progress: Option<u64>,
+    label: &'static str,
+}
+
+#[derive(Serialize)]
+struct RefusalContext {
+    #[serde(flatten)]
+    frame: Frame,
+    retry: Option<&'static str>,
+}
+
+/// Renders the waiting page, or the failure page.
+///
+/// # Errors
+/// [`RenderError`] says which template is broken.
+pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
+    let wording = Wording::of(view.language);
+    let again = view.state.look_again().as_secs();
+    let (phase, phrase) = match view.state {
+        WaitingState::Waking { probing: false, .. } => ("waking", wording.waking),
+        WaitingState::Waking { probing: true, .. } => ("waking", wording.probing),
+        WaitingState::Stopping { .. } => ("stopping", wording.stopping),
+        WaitingState::Failed { .. } => ("failed", wording.failed),
+    };
+    let mut frame = frame(view.title, view.theme, view.language, phase, phrase);
+    frame.live = true;
+    if let WaitingState::Waking { probing: true, .. } = view.state {
+        frame.data.push(("step", "probing".into()));
+    }
+    let mut context = WaitingContext {
+        frame,
+        message: view.message.map(|message| clip::beginning(message, MESSAGE)),
+        time: None,
+        retry: wording.retry,
+        wait: String::new(),
+        log_title: wording.log,
+        log: String::new(),
+        hint: None,
+    };
+    match view.state {
+        WaitingState::Waking { elapsed, usual, .. } => follow(&mut context, wording, elapsed, usual, again),
+        WaitingState::Stopping { usual } => follow(&mut context, wording, Duration::ZERO, usual, again),
+        WaitingState::Failed { retry_after, log } => {
+            context.wait = wording::fill(wording.wait, &wording::duration_up(retry_after));
+            context.log = clip::newest(log, LOG);
+            context.frame.data =
+                vec![("wait", retry_after.as_millis().to_string()), ("in", wording.wait.into())];
+        }
+    }
+    render("waiting/page.html", &context)
+}
+
+/// What a page that follows the service has, beside the failure page.
+fn follow(
+    context: &mut WaitingContext,
+    wording: &'static Wording,
+    elapsed: Duration,
+    usual: Option<Duration>,
+    again: u64,
+) {
+    let late = usual.is_some_and(|usual| elapsed > usual);
+    let shown = usual.map(wording::duration_up);
+    let say = |text| shown.as_ref().map(|usual| wording::fill(text, usual));
+    context.time = Some(Time {
+        elapsed: wording::duration(elapsed),
+        usual: say(if late { wording.late } else { wording.usual }),
+        progress: usual.map(|usual| progress(elapsed, usual)),
+        label: wording.progress,
+    });
+    context.hint = Some(wording::fill(wording.hint, &format!("{again} s")));
+    context.frame.refresh = Some(again);
+    let both = |phrase: Phrase| format!("{}|{}", phrase.word, phrase.what);
+    let data = &mut context.frame.data;
+    data.push(("elapsed", elapsed.as_millis().to_string()));
+    data.extend(usual.map(|usual| ("usual", usual.as_millis().to_string())));
+    data.extend(say(wording.late).map(|late| ("late", late)));
+    data.push(("waking", both(wording.waking)));
+    data.push(("probing", both(wording.probing)));
+    data.push(("stopping", both(wording.stopping)));
+    data.push(("failed", both(wording.failed)));
+    data.push(("lost", wording.lost.into()));
+}
+
+/// How full the line is, out of a thousand: four fifths at the usual time, then ever slower, and
+/// never full. The script goes on by the same rule.
+fn progress(elapsed: Duration, usual: Duration) -> u64 {
+    let share = elapsed.as_secs_f64() / usual.as_secs_f64().max(0.001);
+    let filled = if share < 1.0 { 0.8 * share } else { 1.0 - 0.2 / share.sqrt() };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1000")]
+    let thousandths = (filled * 1000.0) as u64;
+    thousandths.min(999)
+}
+
+/// Renders the page of a refusal.
+///
+/// # Errors
+/// [`RenderError`] says which template is broken.
+pub fn refusal(view: &RefusalView<'_>) -> Result<String, RenderError> {
+    let wording = Wording::of(view.language);
+    let phrase = (wording.refused)(view.refused);
+    let mut frame = frame(view.title, view.theme, view.language, "refused", phrase);
+    frame.refresh = view.retry_after.map(|after| after.as_secs().max(1));
+    let helps = !matches!(view.refused, Refused::UnknownHost | Refused::Disabled);
+    render("waiting/refusal.html", &RefusalContext { frame, retry: helps.then_some(wording.retry) })
+}
+
+fn frame(title: &str, theme: Theme, language: Language, phase: &'static str, phrase: Phrase) -> Frame {
+    let (color_scheme, dark) = match theme {
+        Theme::Auto => ("light dark", Some("(prefers-color-scheme: dark)")),
+        Theme::Light => ("light", None),
+        Theme::Dark => ("dark", Some("all")),
+    };
+    let title = clip::beginning(title, TITLE);
+    Frame {
+        lang: language.code(),
+        title_parts: title.split_inclusive('.').map(Into::into).collect(),
+        title,
+        color_scheme,
+        dark,
+        phase,
+        word: phrase.word,
+        what: phrase.what,
+        live: false,
+        refresh: None,
+        data: Vec::new(),
+    }
+}
