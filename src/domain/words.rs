@@ -124,8 +124,6 @@ words! {
         BadRequest => "bad-request",
         TooLarge => "too-large",
         Internal => "internal",
-        /// An operator's rule answered it.
-        Ignored => "ignored",
     }
 }
 

@@ -18,7 +18,7 @@ use crate::ports::{ContainerAction, ContainerEvent};
 use crate::store::Store;
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
-use crate::supervisor::lease::Lease;
+use crate::supervisor::lease::{Lease, Overhead};
 use crate::supervisor::look::{self, Looked};
 use crate::supervisor::stop::{self, Claim, StopOrder, StopReport};
 use crate::supervisor::wake::{self, Known, WakeOrder, WakeReport, Wakers};
@@ -81,6 +81,8 @@ pub(super) struct Actor {
     pub(super) stopping: Option<Stopping>,
     pub(super) failure: Option<Arc<Failure>>,
     step: WakeStep,
+    /// Our share of the wake that just ended, until its first request takes it along.
+    overhead: Option<Overhead>,
     /// The phase before the step that is being carried out.
     came_from: Phase,
     progress: (mpsc::UnboundedSender<WakeStep>, mpsc::UnboundedReceiver<WakeStep>),
@@ -114,6 +116,7 @@ pub(super) fn spawn(
         stopping: None,
         failure: None,
         step: WakeStep::Starting,
+        overhead: None,
         came_from: Phase::Asleep,
         progress: mpsc::unbounded_channel(),
         orders: 0,
@@ -246,8 +249,10 @@ impl Actor {
                 if let Some(warning) = &awake.warning {
                     tracing::warn!(service = %self.name(), %warning, "ready");
                 }
-                self.chronicle
-                    .application_ready(&awake, self.waking.as_ref().map(|waking| waking.demanded_at));
+                self.overhead = awake.ordered_at.zip(self.waking.as_ref()).map(|(ordered_at, waking)| {
+                    Overhead { before: ordered_at.since(waking.demanded_at), ready_at: awake.ready_at }
+                });
+                self.chronicle.answers(awake.unpaused);
                 self.known = Some(awake.known);
                 self.next_upstream(awake.address);
                 self.input(Input::WakeEnded { order, result: Ok(()), clean_up: false });
@@ -295,6 +300,10 @@ impl Actor {
         for effect in effects {
             self.carry_out(effect);
         }
+        if let Some(overhead) = self.overhead.take() {
+            // Nobody waited for it.
+            self.shared.metrics.wake_overhead(overhead.up_to(clock::now()));
+        }
         let after = self.machine.phase();
         if after != before {
             self.entered(after);
@@ -339,7 +348,8 @@ impl Actor {
             Effect::Admit(id) => {
                 if let (Some(waiter), Some(upstream)) = (self.waiters.remove(&id), self.upstream) {
                     // A client that went away this very moment drops its lease at once.
-                    let _ = waiter.answer.send(Ok(Lease::grant(&self.shared, upstream)));
+                    let overhead = self.overhead.take();
+                    let _ = waiter.answer.send(Ok(Lease::grant(&self.shared, upstream, overhead)));
                 }
             }
             Effect::Refuse(id, refusal) => {

@@ -15,7 +15,6 @@ use crate::store::{
     REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store, WakeFailed,
 };
 use crate::supervisor::actor::Actor;
-use crate::supervisor::wake::Awake;
 
 /// The record of one service.
 pub(super) struct Chronicle {
@@ -29,6 +28,8 @@ pub(super) struct Chronicle {
     /// Bytes the service used when it was read last.
     memory_in_use: u64,
     wake: Option<(WakeCause, WakeKind)>,
+    /// The wake in progress was only an unpause.
+    unpaused: bool,
     last_wake: Option<WakeCause>,
     last_stop: Option<StopCause>,
 }
@@ -42,7 +43,18 @@ impl Chronicle {
     ) -> Self {
         let wakes = memory.wake_durations.iter().copied().collect();
         let last_wake = memory.open_session.as_ref().map(|session| session.cause);
-        Self { name, store, metrics, memory, wakes, memory_in_use: 0, wake: None, last_wake, last_stop: None }
+        Self {
+            name,
+            store,
+            metrics,
+            memory,
+            wakes,
+            memory_in_use: 0,
+            wake: None,
+            unpaused: false,
+            last_wake,
+            last_stop: None,
+        }
     }
 
     /// What is remembered, for the first look.
@@ -81,12 +93,9 @@ impl Chronicle {
         tracing::info!(service = %self.name, %cause, "waking");
     }
 
-    /// The application answers: WakeDock's own share up to here is known.
-    pub(super) fn application_ready(&self, awake: &Awake, demanded_at: Option<Moment>) {
-        if let (Some(ordered), Some(demanded)) = (awake.ordered_at, demanded_at) {
-            let overhead = ordered.since(demanded) + clock::now().since(awake.ready_at);
-            self.metrics.wake_overhead(overhead);
-        }
+    /// The application answers, after a start or only an unpause.
+    pub(super) fn answers(&mut self, unpaused: bool) {
+        self.unpaused = unpaused;
     }
 
     fn ready(&mut self, demanded_at: Moment) {
