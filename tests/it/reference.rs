@@ -6,7 +6,7 @@ use std::fmt::Write;
 use wakedock::clock;
 use wakedock::domain::name::ServiceName;
 use wakedock::domain::words::Phase;
-use wakedock::metrics::{Live, ProcessMetrics, ServiceMetrics, Text};
+use wakedock::metrics::{self, Live, ProcessMetrics, ServiceMetrics};
 
 use crate::support::committed::committed;
 
@@ -19,16 +19,16 @@ fn the_command_line_is_documented() {
 
 #[test]
 fn the_metrics_are_documented() {
-    let reference = metrics();
+    let reference = families();
     assert!(reference.contains("`wakedock_wake_overhead_seconds`"), "{reference}");
     committed("docs/reference/metrics.md", &reference);
 }
 
 /// One row a family, read from the text that a scraper gets.
-fn metrics() -> String {
+fn families() -> String {
     let service = ServiceMetrics::new(ServiceName::parse("cloud").unwrap(), 1, clock::now());
     let live = Live { phase: Phase::Asleep, leases: 0, held: 0 };
-    let text = Text::new(vec![(&service, Some(live))], clock::now()).render();
+    let text = metrics::render(&[(&service, Some(live))], clock::now());
     let process = ProcessMetrics::new().unwrap();
     let text = text + &process.render();
     let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
