@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -26,6 +27,10 @@ use crate::supervisor::wake::{self, Known, WakeOrder, WakeReport, Wakers};
 /// When a service's memory is read first after it became ready, and then how often.
 const FIRST_SAMPLE: Duration = Duration::from_secs(1);
 const NEXT_SAMPLE: Duration = Duration::from_secs(60);
+
+/// Numbers of upstreams, unique in the process: a container that is given the address of another
+/// one must not inherit its pooled connections.
+static UPSTREAMS: AtomicU64 = AtomicU64::new(1);
 
 /// What all actors work with.
 #[derive(Clone)]
@@ -75,8 +80,6 @@ pub(super) struct Actor {
     waiters: HashMap<DemandId, Waiter>,
     pub(super) known: Option<Known>,
     pub(super) upstream: Option<Upstream>,
-    /// Generation of the last upstream given out.
-    upstreams: u64,
     pub(super) waking: Option<Waking>,
     pub(super) stopping: Option<Stopping>,
     pub(super) failure: Option<Arc<Failure>>,
@@ -111,7 +114,6 @@ pub(super) fn spawn(
         waiters: HashMap::new(),
         known: None,
         upstream: None,
-        upstreams: 0,
         waking: None,
         stopping: None,
         failure: None,
@@ -282,8 +284,8 @@ impl Actor {
     }
 
     pub(super) fn next_upstream(&mut self, address: std::net::SocketAddr) {
-        self.upstreams += 1;
-        self.upstream = Some(Upstream { address, generation: self.upstreams });
+        let generation = UPSTREAMS.fetch_add(1, Ordering::Relaxed);
+        self.upstream = Some(Upstream { address, generation });
     }
 
     /// One step of the machine, its effects, and what is to be told about it.

@@ -12,7 +12,8 @@ use crate::domain::time::Moment;
 use crate::domain::words::{Phase, StopCause, WakeCause, WakeOutcome};
 use crate::metrics::{Being, ServiceMetrics};
 use crate::store::{
-    REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store, WakeFailed,
+    Activity, REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store,
+    WakeFailed,
 };
 use crate::supervisor::actor::Actor;
 
@@ -184,8 +185,11 @@ impl Actor {
             (_, Input::Found(_))
                 if after == Phase::Asleep && self.chronicle.memory.open_session.is_some() =>
             {
-                // It ended, or was paused, while nobody looked.
-                self.chronicle.asleep(StopCause::External, None, paused);
+                // It ended, or was paused, while nobody looked: as the last process had intended, or
+                // by somebody else's doing.
+                let intent = self.chronicle.memory.stop_intent.as_ref();
+                let cause = intent.map_or(StopCause::External, |intent| intent.cause);
+                self.chronicle.asleep(cause, None, paused);
             }
             (Phase::Waking, Input::WakeEnded { result: Ok(()), .. }) if after == Phase::Ready => {
                 let demanded_at = self.waking.take().map_or_else(clock::now, |waking| waking.demanded_at);
@@ -217,6 +221,12 @@ impl Actor {
                         };
                     }
                     self.chronicle.asleep(stopping.cause, Some(took), stopping.paused);
+                    if stopping.paused {
+                        // Its idle clock goes on, towards the stop that follows a pause.
+                        let since = clock::wall_at(self.shared.gate.last_active());
+                        let quiet = vec![(self.name(), Activity::Quiet { since })];
+                        drop(self.tools.store.activities(quiet));
+                    }
                 }
             }
             (Phase::Stopping, Input::StopEnded { .. }) if after == Phase::Ready => {
