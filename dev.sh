@@ -325,7 +325,7 @@ up() {
   cat <<TRY
 
 In a browser: $(base_url hello)/  $(base_url slow)/  $(base_url echo)/
-              http://127.0.0.1:$admin/
+To watch:     http://127.0.0.1:$admin/readyz  http://127.0.0.1:$admin/metrics
 
 They sleep again after 30 s without use: ./dev.sh logs shows it, ./dev.sh status says what sleeps,
 ./dev.sh down removes it all.
@@ -404,6 +404,7 @@ tests() {
   toolchain
   compiler
   need shellcheck shellcheck
+  need curl curl ca-certificates
   need chromium chromium
   need ip iproute2
   caddy_program

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::{self, Ended};
 use crate::config::{Config, Loaded, load, process_env};
@@ -59,6 +59,31 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     run(std::env::args_os())
+}
+
+/// The reference of the command line, in Markdown: each command with its help.
+#[must_use]
+pub fn reference() -> String {
+    let mut command = Arguments::command();
+    command.build();
+    let mut text = String::from(
+        "# Command line\n\nMade from the program itself.\n\n\
+         Exit codes: 0 fine, 1 failed, 2 connections were cut when the grace period of a shutdown \
+         was over, 64 wrong usage or configuration.\n",
+    );
+    describe(&mut command, "wakedock", &mut text);
+    text
+}
+
+fn describe(command: &mut clap::Command, name: &str, text: &mut String) {
+    let help = command.render_long_help();
+    text.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", help.to_string().trim_end()));
+    for inner in command.get_subcommands_mut() {
+        if inner.get_name() != "help" {
+            let name = format!("{name} {}", inner.get_name());
+            describe(inner, &name, text);
+        }
+    }
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -14,7 +14,7 @@ use crate::domain::service::AddressPolicy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Upstream {
     pub address: SocketAddr,
-    /// Number of the wake that found this address, unique within the process and service.
+    /// Number of the wake that found this address, unique within the process.
     pub generation: u64,
 }
 

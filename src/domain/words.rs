@@ -1,8 +1,8 @@
 //! The closed vocabulary: one word per thing, in code, logs, metrics, API and pages.
 
-use std::fmt;
 use std::time::Duration;
 
+/// A closed list of words: each value has one, and each word one value.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident => $word:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -26,13 +26,15 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// Where a service stands, in WakeDock's eyes. Not to be mixed with Docker's container state.
@@ -124,8 +126,6 @@ words! {
         BadRequest => "bad-request",
         TooLarge => "too-large",
         Internal => "internal",
-        /// An operator's rule answered it.
-        Ignored => "ignored",
     }
 }
 

@@ -11,4 +11,4 @@ mod text;
 
 pub use process::{ConfigReload, EngineOperation, ProcessMetrics};
 pub use service::{AnsweredBy, Being, ServiceMetrics};
-pub use text::{Live, Text};
+pub use text::{Live, Subject, render};

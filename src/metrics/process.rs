@@ -5,26 +5,9 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
-use crate::domain::words::PublishOutcome;
+use crate::domain::words::{PublishOutcome, words};
 
-macro_rules! labels {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident => $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$vmeta])* $variant),+ }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-    };
-}
-
-labels! {
+words! {
     /// How a reload of the configuration ended.
     ConfigReload {
         Applied => "applied",
@@ -32,7 +15,7 @@ labels! {
     }
 }
 
-labels! {
+words! {
     /// What Docker was asked.
     EngineOperation {
         Inspect => "inspect",

@@ -9,13 +9,10 @@ use crate::clock;
 use crate::domain::service::WaitMode;
 use crate::domain::words::{Phase, Refusal, WakeCause};
 use crate::proxy::ask;
-use crate::proxy::pages::{self, View};
-use crate::proxy::respond::{Page, Trouble, Verdict, verdict};
-use crate::supervisor::handle::{ServiceHandle, Snapshot};
+use crate::proxy::pages;
+use crate::proxy::respond::Trouble;
+use crate::supervisor::handle::ServiceHandle;
 use crate::supervisor::lease::Lease;
-
-/// How soon a page without script asks again, at the least and at the most.
-const REFRESH: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// A lease, and how long the request waited for it.
 pub(super) struct Admitted {
@@ -23,28 +20,22 @@ pub(super) struct Admitted {
     pub(super) waited: Option<Duration>,
 }
 
-/// An answer instead of a lease.
-pub(super) struct Instead {
-    pub(super) trouble: Trouble,
-    /// Whether a person sees it.
-    pub(super) navigation: bool,
-}
-
 /// Gets the request its lease, at once where the service is ready, or says what is answered
 /// instead. The body is not touched: while the request waits, it waits in the client's socket.
-pub(super) async fn admit(service: &ServiceHandle, request: &Request<Incoming>) -> Result<Admitted, Instead> {
+pub(super) async fn admit(
+    service: &ServiceHandle,
+    request: &Request<Incoming>,
+    navigation: bool,
+) -> Result<Admitted, Trouble> {
     if let Some(lease) = service.lease() {
         return Ok(Admitted { lease, waited: None });
     }
     if ask::is_prefetch(request.headers()) {
-        return Err(Instead { trouble: Trouble::Prefetch, navigation: false });
+        return Err(Trouble::Prefetch);
     }
-    let navigation = ask::is_navigation(request);
     let began = clock::now();
-    hold_or_page(service, navigation)
-        .await
-        .map(|lease| Admitted { lease, waited: Some(clock::now().since(began)) })
-        .map_err(|trouble| Instead { trouble, navigation })
+    let lease = hold_or_page(service, navigation).await?;
+    Ok(Admitted { lease, waited: Some(clock::now().since(began)) })
 }
 
 async fn hold_or_page(service: &ServiceHandle, navigation: bool) -> Result<Lease, Trouble> {
@@ -77,33 +68,5 @@ fn page(service: &ServiceHandle) -> Trouble {
         }
     }
     service.wake(WakeCause::Request);
-    Trouble::Waking { retry_after: time_left(&snapshot).clamp(REFRESH.0, REFRESH.1) }
-}
-
-/// How long a wake that goes as usual still takes.
-fn time_left(snapshot: &Snapshot) -> Duration {
-    let usual = snapshot.usual.unwrap_or_default();
-    usual.saturating_sub(elapsed(snapshot))
-}
-
-fn elapsed(snapshot: &Snapshot) -> Duration {
-    if snapshot.phase == Phase::Waking { clock::now().since(snapshot.since) } else { Duration::ZERO }
-}
-
-/// The form of an answer that a person sees.
-pub(super) fn page_for(service: &ServiceHandle, host: &str, trouble: &Trouble) -> Page {
-    let snapshot = service.snapshot();
-    let spec = service.spec();
-    let Verdict { text, retry_after, .. } = verdict(trouble);
-    let waking = matches!(trouble, Trouble::Waking { .. });
-    let failure = snapshot.failure.as_deref().filter(|_| spec.waiting_page.show_logs && !waking);
-    Page::Html(pages::render(&View {
-        host,
-        page: &spec.waiting_page,
-        failure: (!waking).then_some(text),
-        log: failure.map_or(&[], |failure| &failure.log),
-        elapsed: elapsed(&snapshot),
-        usual: snapshot.usual,
-        retry_after: retry_after.unwrap_or(REFRESH.1),
-    }))
+    Trouble::Waking { retry_after: pages::look_again(&service.snapshot()) }
 }

@@ -13,7 +13,7 @@ use crate::domain::words::Phase;
 use crate::proxy::body::Events;
 use crate::proxy::plane::Stage;
 use crate::proxy::worker::Worker;
-use crate::supervisor::handle::{ServiceHandle, Snapshot};
+use crate::supervisor::handle::{ServiceHandle, Snapshot, WakeStep};
 
 /// While it wakes, the page's clock is set about this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -66,9 +66,14 @@ fn event(snapshot: &Snapshot) -> String {
         Phase::Waking => clock::now().since(snapshot.since).as_millis(),
         Phase::Asleep | Phase::Ready | Phase::Stopping | Phase::Failed => 0,
     };
+    let step = match (snapshot.phase, snapshot.step) {
+        (Phase::Waking, WakeStep::Starting) => ",\"step\":\"starting\"",
+        (Phase::Waking, WakeStep::Probing) => ",\"step\":\"probing\"",
+        _ => "",
+    };
     let usual = snapshot.usual.map_or_else(|| "null".to_owned(), |usual| usual.as_millis().to_string());
     format!(
-        "event: phase\ndata: {{\"phase\":\"{}\",\"elapsed_ms\":{elapsed},\"usual_ms\":{usual}}}\n\n",
+        "event: phase\ndata: {{\"phase\":\"{}\",\"elapsed_ms\":{elapsed},\"usual_ms\":{usual}{step}}}\n\n",
         snapshot.phase
     )
 }
@@ -84,8 +89,9 @@ mod tests {
     }
 
     fn data(phase: &str, elapsed: u64, usual: &str) -> Option<String> {
+        let step = if phase == "waking" { ",\"step\":\"starting\"" } else { "" };
         Some(format!(
-            "event: phase\ndata: {{\"phase\":\"{phase}\",\"elapsed_ms\":{elapsed},\"usual_ms\":{usual}}}\n\n"
+            "event: phase\ndata: {{\"phase\":\"{phase}\",\"elapsed_ms\":{elapsed},\"usual_ms\":{usual}{step}}}\n\n"
         ))
     }
 

@@ -99,6 +99,7 @@ impl Forward<'_> {
         let mut tried = false;
         loop {
             let sent_to = self.lease.upstream();
+            self.lease.forwarded();
             let unanswered = match self.exchange(channel, request).await {
                 Ok((response, returning)) => return Ok(Answered { response, returning, lease: self.lease }),
                 Err(unanswered) => unanswered,

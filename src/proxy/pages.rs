@@ -1,62 +1,135 @@
-//! What a person sees instead of a service: the boundary to the pages' templates.
+//! What a person sees instead of a service: from an answer of ours to the page that says it.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use crate::domain::service::WaitingPage;
+use http::header::ACCEPT_LANGUAGE;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
 
-/// What the pages are made of.
-#[derive(Debug)]
-pub(super) struct View<'a> {
-    /// The host that was asked for.
-    pub(super) host: &'a str,
-    pub(super) page: &'a WaitingPage,
-    /// What went wrong, in words for strangers; `None`: the service is on its way.
-    pub(super) failure: Option<&'a str>,
-    /// The last log lines, where the operator lets strangers read them.
-    pub(super) log: &'a [String],
-    pub(super) elapsed: Duration,
-    pub(super) usual: Option<Duration>,
-    pub(super) retry_after: Duration,
+use crate::clock;
+use crate::domain::service::Theme;
+use crate::domain::words::{Phase, Refusal};
+use crate::html::Language;
+use crate::html::waiting::{self, RefusalView, Refused, WaitingState, WaitingView};
+use crate::proxy::ask;
+use crate::proxy::forward::Fault;
+use crate::proxy::respond::{Page, Trouble, Verdict, verdict};
+use crate::supervisor::handle::{ServiceHandle, Snapshot, WakeStep};
+
+/// A person who asked: somebody whose browser shows the answer as a page. Their language is read
+/// only where there is a page for them.
+pub(super) struct Reader(Option<HeaderValue>);
+
+impl Reader {
+    /// `None`: a program asked.
+    pub(super) fn of(request: &Request<Incoming>) -> Option<Self> {
+        ask::is_navigation(request).then(|| Self(request.headers().get(ACCEPT_LANGUAGE).cloned()))
+    }
+
+    fn language(&self) -> Language {
+        let accepted = self.0.as_ref().and_then(|value| value.to_str().ok());
+        accepted.map_or_else(Language::default, Language::from_accept)
+    }
 }
 
-/// The page as HTML.
-pub(super) fn render(view: &View<'_>) -> String {
-    let title = escape(view.page.title.as_deref().unwrap_or(view.host));
-    let refresh = view.retry_after.as_secs().max(1);
-    let mut html = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <meta name=robots content=noindex><meta http-equiv=refresh content={refresh}><title>{title}</title>\
-         <h1>{title}</h1>"
-    );
-    // Writing to a string does not fail.
-    let _ = match view.failure {
-        Some(failure) => write!(html, "<p>{}</p><p><a href=\"\">Try again</a></p>", escape(failure)),
-        None => write!(html, "<p>Starting, for {} s.</p>", view.elapsed.as_secs()),
+/// The form of an answer about a service.
+pub(super) fn for_service(
+    service: &ServiceHandle,
+    host: &str,
+    reader: Option<&Reader>,
+    trouble: &Trouble,
+) -> Page {
+    let Some(reader) = reader else { return Page::Text };
+    let snapshot = service.snapshot();
+    let spec = service.spec();
+    let page = &spec.waiting_page;
+    let title = page.title.as_deref().unwrap_or(host);
+    let language = reader.language();
+    let log = snapshot.failure.as_deref().filter(|_| page.show_logs).map_or(&[][..], |failure| &failure.log);
+    let state = match trouble {
+        Trouble::Waking { .. } => waking(&snapshot),
+        Trouble::Refused(Refusal::Failed { retry_after } | Refusal::BackingOff { retry_after }) => {
+            WaitingState::Failed { retry_after: *retry_after, log }
+        }
+        other => return refusal(title, page.theme, language, other),
     };
-    if let (None, Some(usual)) = (view.failure, view.usual) {
-        let _ = write!(html, "<p>Usually this takes {} s.</p>", usual.as_secs().max(1));
-    }
-    if let Some(message) = &view.page.message {
-        let _ = write!(html, "<p>{}</p>", escape(message));
-    }
-    if !view.log.is_empty() {
-        let _ = write!(html, "<pre>{}</pre>", escape(&view.log.join("\n")));
-    }
-    html
+    rendered(waiting::page(&WaitingView {
+        title,
+        message: page.message.as_deref(),
+        theme: page.theme,
+        language,
+        state,
+    }))
 }
 
-fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
+/// The form of an answer about a host that no service has.
+pub(super) fn for_nobody(host: &str, reader: Option<&Reader>, trouble: &Trouble) -> Page {
+    reader.map_or(Page::Text, |reader| refusal(host, Theme::Auto, reader.language(), trouble))
+}
+
+fn waking(snapshot: &Snapshot) -> WaitingState<'static> {
+    match snapshot.phase {
+        Phase::Stopping => WaitingState::Stopping { usual: snapshot.usual },
+        // Asleep: the order goes out this moment. Ready: it was faster than this page.
+        Phase::Waking | Phase::Asleep | Phase::Ready | Phase::Failed => WaitingState::Waking {
+            probing: snapshot.phase == Phase::Waking && snapshot.step == WakeStep::Probing,
+            elapsed: elapsed(snapshot),
+            usual: snapshot.usual,
+        },
+    }
+}
+
+fn elapsed(snapshot: &Snapshot) -> Duration {
+    if snapshot.phase == Phase::Waking { clock::now().since(snapshot.since) } else { Duration::ZERO }
+}
+
+/// When a page that waits asks again without script, and what `Retry-After` says.
+pub(super) fn look_again(snapshot: &Snapshot) -> Duration {
+    waking(snapshot).look_again()
+}
+
+fn refusal(title: &str, theme: Theme, language: Language, trouble: &Trouble) -> Page {
+    let Some(refused) = refused(trouble) else { return Page::Text };
+    let Verdict { retry_after, .. } = verdict(trouble);
+    rendered(waiting::refusal(&RefusalView { title, theme, language, refused, retry_after }))
+}
+
+/// The refusals that have a page; the rest is for programs.
+fn refused(trouble: &Trouble) -> Option<Refused> {
+    match trouble {
+        Trouble::Refused(refusal) => match refusal {
+            Refusal::UnknownHost => Some(Refused::UnknownHost),
+            Refusal::HoldTimeout => Some(Refused::HoldTimeout),
+            Refusal::Overloaded => Some(Refused::Overloaded),
+            Refusal::Draining => Some(Refused::Draining),
+            Refusal::Disabled => Some(Refused::Disabled),
+            Refusal::EngineUnavailable => Some(Refused::EngineUnavailable),
+            Refusal::Failed { .. } | Refusal::BackingOff { .. } => None,
+        },
+        Trouble::Upstream(fault) => match fault {
+            Fault::Refused(refusal) => refused(&Trouble::Refused(*refusal)),
+            Fault::ConnectTimeout | Fault::HeadTimeout => Some(Refused::UpstreamTimeout),
+            Fault::Connect(_) | Fault::Terminated(_) | Fault::Protocol(_) | Fault::UnaskedUpgrade => {
+                Some(Refused::UpstreamError)
+            }
+            Fault::ClientBody(_) => None,
+        },
+        Trouble::Waking { .. }
+        | Trouble::Prefetch
+        | Trouble::NotFound
+        | Trouble::BadRequest(_)
+        | Trouble::TargetTooLong
+        | Trouble::HeadTooLarge => None,
+    }
+}
+
+/// A page that cannot be rendered is a mistake of ours; the person still gets the answer.
+fn rendered(page: Result<String, crate::html::RenderError>) -> Page {
+    match page {
+        Ok(html) => Page::Html(html),
+        Err(error) => {
+            tracing::error!(%error, "a page was not rendered");
+            Page::Text
         }
     }
-    safe
 }

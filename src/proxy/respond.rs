@@ -9,6 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::domain::words::{Reason, Refusal};
+use crate::html::waiting;
 use crate::proxy::body::ResponseBody;
 use crate::proxy::fields::{X_REQUEST_ID, X_WAKEDOCK};
 use crate::proxy::forward::Fault;
@@ -231,19 +232,24 @@ pub(super) fn respond(
     request_id: &HeaderValue,
     active: Active,
 ) -> Response<ResponseBody> {
-    let (kind, body) = match page {
-        Page::Text => ("text/plain; charset=utf-8", format!("{}\n", verdict.text)),
-        Page::Html(page) => ("text/html; charset=utf-8", page),
+    let (body, html) = match page {
+        Page::Text => (format!("{}\n", verdict.text), false),
+        Page::Html(page) => (page, true),
     };
     let length = body.len();
     let body = if *method == Method::HEAD { Bytes::new() } else { Bytes::from(body) };
     let mut response = Response::new(ResponseBody::full(body, active));
     *response.status_mut() = verdict.status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_ROBOTS_TAG.clone(), HeaderValue::from_static("noindex"));
+    if html {
+        for (name, value) in waiting::fields() {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+    }
     if let Some(retry_after) = verdict.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
     }

@@ -14,12 +14,13 @@ use crate::domain::words::{Reason, Refusal};
 use crate::metrics::{AnsweredBy, ServiceMetrics};
 use crate::proxy::ask::{self, Host};
 use crate::proxy::body::{RequestBody, ResponseBody};
-use crate::proxy::cold::{self, Admitted, Instead};
+use crate::proxy::cold::{self, Admitted};
 use crate::proxy::connection::Connection;
 use crate::proxy::events;
 use crate::proxy::fields::{self, X_REQUEST_ID, X_WAKEDOCK};
 use crate::proxy::forward::{self, Answered, Fault, Forward};
 use crate::proxy::io::Active;
+use crate::proxy::pages::{self, Reader};
 use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict};
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::tunnel;
@@ -68,19 +69,20 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     if path.starts_with(RESERVED) {
         return exchange.reserved(&host, &request, active);
     }
+    let reader = Reader::of(&request);
+    let reader = reader.as_ref();
     let Some(service) = worker.with_routes(|routes| routes.find(host.as_str(), path).cloned()) else {
         let trouble = Trouble::Refused(Refusal::UnknownHost);
-        return exchange.refuse(None, Some(&host), &trouble, Page::Text, active);
+        let page = pages::for_nobody(host.as_str(), reader, &trouble);
+        return exchange.refuse(None, Some(&host), &trouble, page, active);
     };
-    let Admitted { lease, mut waited } = match cold::admit(&service, &request).await {
+    let Admitted { lease, mut waited } = match cold::admit(&service, &request, reader.is_some()).await {
         Ok(admitted) => admitted,
-        Err(Instead { trouble, navigation }) => {
-            let page =
-                if navigation { cold::page_for(&service, host.as_str(), &trouble) } else { Page::Text };
+        Err(trouble) => {
+            let page = pages::for_service(&service, host.as_str(), reader, &trouble);
             return exchange.refuse(Some(&service), Some(&host), &trouble, page, active);
         }
     };
-    let navigation = ask::is_navigation(&request);
     match exchange.forward(&service, lease, &mut waited, trusted, request, active).await {
         Ok(response) => {
             exchange.count(Some(&service), Some(&host), response.status(), AnsweredBy::Upstream);
@@ -88,8 +90,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         }
         Err((fault, active)) => {
             let trouble = Trouble::Upstream(fault);
-            let page =
-                if navigation { cold::page_for(&service, host.as_str(), &trouble) } else { Page::Text };
+            let page = pages::for_service(&service, host.as_str(), reader, &trouble);
             exchange.refuse(Some(&service), Some(&host), &trouble, page, active)
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -18,7 +19,7 @@ use crate::ports::{ContainerAction, ContainerEvent};
 use crate::store::Store;
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
-use crate::supervisor::lease::Lease;
+use crate::supervisor::lease::{Lease, Overhead};
 use crate::supervisor::look::{self, Looked};
 use crate::supervisor::stop::{self, Claim, StopOrder, StopReport};
 use crate::supervisor::wake::{self, Known, WakeOrder, WakeReport, Wakers};
@@ -26,6 +27,10 @@ use crate::supervisor::wake::{self, Known, WakeOrder, WakeReport, Wakers};
 /// When a service's memory is read first after it became ready, and then how often.
 const FIRST_SAMPLE: Duration = Duration::from_secs(1);
 const NEXT_SAMPLE: Duration = Duration::from_secs(60);
+
+/// Numbers of upstreams, unique in the process: a container that is given the address of another
+/// one must not inherit its pooled connections.
+static UPSTREAMS: AtomicU64 = AtomicU64::new(1);
 
 /// What all actors work with.
 #[derive(Clone)]
@@ -75,12 +80,12 @@ pub(super) struct Actor {
     waiters: HashMap<DemandId, Waiter>,
     pub(super) known: Option<Known>,
     pub(super) upstream: Option<Upstream>,
-    /// Generation of the last upstream given out.
-    upstreams: u64,
     pub(super) waking: Option<Waking>,
     pub(super) stopping: Option<Stopping>,
     pub(super) failure: Option<Arc<Failure>>,
     step: WakeStep,
+    /// Our share of the wake that just ended, until its first request takes it along.
+    overhead: Option<Overhead>,
     /// The phase before the step that is being carried out.
     came_from: Phase,
     progress: (mpsc::UnboundedSender<WakeStep>, mpsc::UnboundedReceiver<WakeStep>),
@@ -109,11 +114,11 @@ pub(super) fn spawn(
         waiters: HashMap::new(),
         known: None,
         upstream: None,
-        upstreams: 0,
         waking: None,
         stopping: None,
         failure: None,
         step: WakeStep::Starting,
+        overhead: None,
         came_from: Phase::Asleep,
         progress: mpsc::unbounded_channel(),
         orders: 0,
@@ -246,8 +251,10 @@ impl Actor {
                 if let Some(warning) = &awake.warning {
                     tracing::warn!(service = %self.name(), %warning, "ready");
                 }
-                self.chronicle
-                    .application_ready(&awake, self.waking.as_ref().map(|waking| waking.demanded_at));
+                self.overhead = awake.ordered_at.zip(self.waking.as_ref()).map(|(ordered_at, waking)| {
+                    Overhead { before: ordered_at.since(waking.demanded_at), ready_at: awake.ready_at }
+                });
+                self.chronicle.answers(awake.unpaused);
                 self.known = Some(awake.known);
                 self.next_upstream(awake.address);
                 self.input(Input::WakeEnded { order, result: Ok(()), clean_up: false });
@@ -277,8 +284,8 @@ impl Actor {
     }
 
     pub(super) fn next_upstream(&mut self, address: std::net::SocketAddr) {
-        self.upstreams += 1;
-        self.upstream = Some(Upstream { address, generation: self.upstreams });
+        let generation = UPSTREAMS.fetch_add(1, Ordering::Relaxed);
+        self.upstream = Some(Upstream { address, generation });
     }
 
     /// One step of the machine, its effects, and what is to be told about it.
@@ -294,6 +301,10 @@ impl Actor {
         self.chronicle_step(before, input);
         for effect in effects {
             self.carry_out(effect);
+        }
+        if let Some(overhead) = self.overhead.take() {
+            // Nobody waited for it.
+            self.shared.metrics.wake_overhead(overhead.up_to(clock::now()));
         }
         let after = self.machine.phase();
         if after != before {
@@ -339,7 +350,8 @@ impl Actor {
             Effect::Admit(id) => {
                 if let (Some(waiter), Some(upstream)) = (self.waiters.remove(&id), self.upstream) {
                     // A client that went away this very moment drops its lease at once.
-                    let _ = waiter.answer.send(Ok(Lease::grant(&self.shared, upstream)));
+                    let overhead = self.overhead.take();
+                    let _ = waiter.answer.send(Ok(Lease::grant(&self.shared, upstream, overhead)));
                 }
             }
             Effect::Refuse(id, refusal) => {

@@ -12,10 +12,10 @@ use crate::domain::time::Moment;
 use crate::domain::words::{Phase, StopCause, WakeCause, WakeOutcome};
 use crate::metrics::{Being, ServiceMetrics};
 use crate::store::{
-    REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store, WakeFailed,
+    Activity, REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store,
+    WakeFailed,
 };
 use crate::supervisor::actor::Actor;
-use crate::supervisor::wake::Awake;
 
 /// The record of one service.
 pub(super) struct Chronicle {
@@ -29,6 +29,8 @@ pub(super) struct Chronicle {
     /// Bytes the service used when it was read last.
     memory_in_use: u64,
     wake: Option<(WakeCause, WakeKind)>,
+    /// The wake in progress was only an unpause.
+    unpaused: bool,
     last_wake: Option<WakeCause>,
     last_stop: Option<StopCause>,
 }
@@ -42,7 +44,18 @@ impl Chronicle {
     ) -> Self {
         let wakes = memory.wake_durations.iter().copied().collect();
         let last_wake = memory.open_session.as_ref().map(|session| session.cause);
-        Self { name, store, metrics, memory, wakes, memory_in_use: 0, wake: None, last_wake, last_stop: None }
+        Self {
+            name,
+            store,
+            metrics,
+            memory,
+            wakes,
+            memory_in_use: 0,
+            wake: None,
+            unpaused: false,
+            last_wake,
+            last_stop: None,
+        }
     }
 
     /// What is remembered, for the first look.
@@ -81,12 +94,9 @@ impl Chronicle {
         tracing::info!(service = %self.name, %cause, "waking");
     }
 
-    /// The application answers: WakeDock's own share up to here is known.
-    pub(super) fn application_ready(&self, awake: &Awake, demanded_at: Option<Moment>) {
-        if let (Some(ordered), Some(demanded)) = (awake.ordered_at, demanded_at) {
-            let overhead = ordered.since(demanded) + clock::now().since(awake.ready_at);
-            self.metrics.wake_overhead(overhead);
-        }
+    /// The application answers, after a start or only an unpause.
+    pub(super) fn answers(&mut self, unpaused: bool) {
+        self.unpaused = unpaused;
     }
 
     fn ready(&mut self, demanded_at: Moment) {
@@ -175,8 +185,11 @@ impl Actor {
             (_, Input::Found(_))
                 if after == Phase::Asleep && self.chronicle.memory.open_session.is_some() =>
             {
-                // It ended, or was paused, while nobody looked.
-                self.chronicle.asleep(StopCause::External, None, paused);
+                // It ended, or was paused, while nobody looked: as the last process had intended, or
+                // by somebody else's doing.
+                let intent = self.chronicle.memory.stop_intent.as_ref();
+                let cause = intent.map_or(StopCause::External, |intent| intent.cause);
+                self.chronicle.asleep(cause, None, paused);
             }
             (Phase::Waking, Input::WakeEnded { result: Ok(()), .. }) if after == Phase::Ready => {
                 let demanded_at = self.waking.take().map_or_else(clock::now, |waking| waking.demanded_at);
@@ -208,6 +221,12 @@ impl Actor {
                         };
                     }
                     self.chronicle.asleep(stopping.cause, Some(took), stopping.paused);
+                    if stopping.paused {
+                        // Its idle clock goes on, towards the stop that follows a pause.
+                        let since = clock::wall_at(self.shared.gate.last_active());
+                        let quiet = vec![(self.name(), Activity::Quiet { since })];
+                        drop(self.tools.store.activities(quiet));
+                    }
                 }
             }
             (Phase::Stopping, Input::StopEnded { .. }) if after == Phase::Ready => {

@@ -15,7 +15,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::route::RouteTable;
 use crate::domain::service::ServiceSpec;
 use crate::domain::words::{Phase, StopCause};
-use crate::metrics::{Live, ServiceMetrics, Text};
+use crate::metrics::{self, Live, ServiceMetrics};
 use crate::ports::{ContainerAction, ContainerEngine, ContainerEvent, Prober};
 use crate::store::{Activity, Remembered, Store};
 use crate::supervisor::actor::{self, Tools};
@@ -316,7 +316,7 @@ impl Fleet {
     #[must_use]
     pub fn metrics_text(&self) -> String {
         let handles = self.handles.load();
-        let services = handles
+        let services: Vec<_> = handles
             .iter()
             .map(|handle| {
                 let live =
@@ -325,6 +325,6 @@ impl Fleet {
             })
             .chain(std::iter::once((&*self.unknown, None)))
             .collect();
-        Text::new(services, clock::now()).render()
+        metrics::render(&services, clock::now())
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -140,6 +141,24 @@ impl Gate {
 pub struct Lease {
     service: Arc<Shared>,
     upstream: Upstream,
+    /// Of the first request after a wake: WakeDock's own share of it so far.
+    overhead: Option<Overhead>,
+}
+
+/// WakeDock's own share of a wake, until its first request is forwarded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Overhead {
+    /// From the demand to the start order.
+    pub(super) before: Duration,
+    /// When the application answered.
+    pub(super) ready_at: Moment,
+}
+
+impl Overhead {
+    /// All of it, where the first request goes out now.
+    pub(super) fn up_to(self, now: Moment) -> Duration {
+        self.before + now.since(self.ready_at)
+    }
 }
 
 impl Lease {
@@ -156,18 +175,25 @@ impl Lease {
                     service.gate.leave();
                     return None;
                 };
-                Some(Self { service: Arc::clone(service), upstream })
+                Some(Self { service: Arc::clone(service), upstream, overhead: None })
             }
         }
     }
 
     /// Gives a waiting client its lease, whatever the gate says: only the actor may do so.
-    pub(super) fn grant(service: &Arc<Shared>, upstream: Upstream) -> Self {
+    pub(super) fn grant(service: &Arc<Shared>, upstream: Upstream, overhead: Option<Overhead>) -> Self {
         let before = service.gate.word.fetch_add(1, Ordering::AcqRel);
         if before & QUIET != 0 && service.gate.word.fetch_and(!QUIET, Ordering::AcqRel) & QUIET != 0 {
             service.busy_again();
         }
-        Self { service: Arc::clone(service), upstream }
+        Self { service: Arc::clone(service), upstream, overhead }
+    }
+
+    /// The request goes out to the application now: what WakeDock added to the wake ends here.
+    pub fn forwarded(&mut self) {
+        if let Some(overhead) = self.overhead.take() {
+            self.service.metrics.wake_overhead(overhead.up_to(clock::now()));
+        }
     }
 
     /// Where to dial.
@@ -186,7 +212,7 @@ impl Lease {
 impl Clone for Lease {
     fn clone(&self) -> Self {
         self.service.gate.word.fetch_add(1, Ordering::AcqRel);
-        Self { service: Arc::clone(&self.service), upstream: self.upstream }
+        Self { service: Arc::clone(&self.service), upstream: self.upstream, overhead: None }
     }
 }
 

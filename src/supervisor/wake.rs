@@ -67,6 +67,8 @@ pub(super) struct Awake {
     /// When the order went out to Docker; `None` where there was none to give.
     pub(super) ordered_at: Option<Moment>,
     pub(super) ready_at: Moment,
+    /// It was only unpaused, which says nothing about how long a start takes.
+    pub(super) unpaused: bool,
     /// For the operator: it is ready, but not as configured.
     pub(super) warning: Option<String>,
 }
@@ -124,6 +126,7 @@ impl Wakers {
                 address,
                 ordered_at: started.ordered_at,
                 ready_at: clock::now(),
+                unpaused: true,
                 warning: None,
             });
         }
@@ -266,6 +269,7 @@ fn awake(container: &Container, address: SocketAddr, started: &Started, warning:
         address,
         ordered_at: started.ordered_at,
         ready_at: clock::now(),
+        unpaused: started.unpaused,
         warning,
     }
 }

@@ -27,7 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
 
 /// Floor 1 is what the adapters share; its modules may name each other where that makes no circle.
 const ON_ONE_FLOOR: &[(&str, &str)] =
-    &[("telemetry", "config"), ("cli", "app"), ("app", "cli"), ("main", "cli"), ("main", "app")];
+    &[("config", "clock"), ("telemetry", "clock"), ("cli", "app"), ("main", "cli")];
 
 /// Above this a file holds two ideas.
 const LONGEST: usize = 600;

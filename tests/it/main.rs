@@ -9,6 +9,7 @@ mod guards;
 mod html;
 mod lifecycle;
 mod proxy;
+mod reference;
 mod store;
 mod supervisor;
 mod support;

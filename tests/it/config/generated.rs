@@ -1,25 +1,10 @@
 //! The committed copies of what the table of keys generates. `WAKEDOCK_BLESS=1` writes them anew.
 
-use std::path::Path;
-
 use serde_json::Value as Json;
 use wakedock::config::{Config, effective, example, reference, schema};
 
 use super::{ConfigFile, read};
-
-fn committed(path: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if std::env::var_os("WAKEDOCK_BLESS").is_some_and(|value| value == "1") {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, generated).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == generated,
-        "{} differs from what is generated: run with WAKEDOCK_BLESS=1",
-        path.display()
-    );
-}
+use crate::support::committed::committed;
 
 #[test]
 fn committed_copies_are_the_generated_ones() {

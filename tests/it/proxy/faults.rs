@@ -107,9 +107,10 @@ async fn a_refused_connection_is_tried_again_until_somebody_listens() {
 
 #[tokio::test]
 async fn nobody_listens_for_ever() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound and not listening: refused, and nobody else can take the port meanwhile.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = silent.local_addr().unwrap();
     let service = Service::new("app", |_| {});
     service.open(address, 1);
     let (handle, _) = service.rechecks();

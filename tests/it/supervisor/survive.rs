@@ -74,6 +74,22 @@ async fn a_wake_in_progress_goes_on_after_a_kill() {
     assert_eq!(handle.snapshot().wake_cause, Some(WakeCause::Startup));
 }
 
+/// The clock towards the stop that follows a pause goes on, too.
+#[tokio::test(start_paused = true)]
+async fn a_paused_service_is_stopped_on_time_after_a_kill() {
+    let mut spec = spec("app");
+    spec.idle.pause_after = Some(secs(2));
+    let (world, _) = ready(&spec).await;
+    pass(millis(2200)).await;
+    assert_eq!(world.engine.state("app"), ContainerState::Paused);
+    let world = world.kill_and_return(std::slice::from_ref(&spec)).await;
+    pass(millis(2000)).await;
+    assert_eq!(world.engine.state("app"), ContainerState::Paused);
+    pass(millis(1400)).await;
+    assert_eq!(world.engine.state("app"), ContainerState::Exited, "5 s after the last use");
+    assert_eq!(world.engine.count(Call::Unpause), 0);
+}
+
 /// The usual duration of a wake is learned, and survives.
 #[tokio::test(start_paused = true)]
 async fn the_usual_time_is_remembered() {

@@ -3,6 +3,7 @@
 // Helpers count as tests, too, for clippy.
 #![cfg(test)]
 
+pub(crate) mod committed;
 pub(crate) mod fake_engine;
 pub(crate) mod fake_prober;
 pub(crate) mod memory_disk;

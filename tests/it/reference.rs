@@ -1,0 +1,63 @@
+//! `docs/reference` says what the program says. `WAKEDOCK_BLESS=1` writes it anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use wakedock::clock;
+use wakedock::domain::name::ServiceName;
+use wakedock::domain::words::Phase;
+use wakedock::metrics::{self, Live, ProcessMetrics, ServiceMetrics};
+
+use crate::support::committed::committed;
+
+#[test]
+fn the_command_line_is_documented() {
+    let reference = wakedock::cli::reference();
+    assert!(reference.contains("## `wakedock config check`"), "{reference}");
+    committed("docs/reference/cli.md", &reference);
+}
+
+#[test]
+fn the_metrics_are_documented() {
+    let reference = families();
+    assert!(reference.contains("`wakedock_wake_overhead_seconds`"), "{reference}");
+    committed("docs/reference/metrics.md", &reference);
+}
+
+/// One row a family, read from the text that a scraper gets.
+fn families() -> String {
+    let service = ServiceMetrics::new(ServiceName::parse("cloud").unwrap(), 1, clock::now());
+    let live = Live { phase: Phase::Asleep, leases: 0, held: 0 };
+    let text = metrics::render(&[(&service, Some(live))], clock::now());
+    let process = ProcessMetrics::new().unwrap();
+    let text = text + &process.render();
+    let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some((name, rest)) = line.split_once('{') else { continue };
+        let family =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let own = labels.entry(family).or_default();
+        for pair in rest.split('}').next().unwrap_or("").split(',') {
+            let label = pair.split('=').next().unwrap_or("");
+            if label != "le" && !own.contains(&label) {
+                own.push(label);
+            }
+        }
+    }
+    let mut page = String::from(
+        "# Metrics\n\n`GET /metrics` on the admin listener, in the Prometheus text format. Made from what the \
+         program serves.\n\nA label is a configured name or one of a closed list of words, never text from the \
+         network. Requests for hosts that are nobody's count under the service `_unknown`.\n\n\
+         | family | type | labels | what |\n|---|---|---|---|\n",
+    );
+    let mut rows = 0;
+    for line in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, help) = line.split_once(' ').unwrap();
+        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        let own: Vec<_> = labels.get(name).into_iter().flatten().map(|label| format!("`{label}`")).collect();
+        writeln!(page, "| `{name}` | {kind} | {} | {help} |", own.join(", ")).unwrap();
+        rows += 1;
+    }
+    assert!(rows > 20, "found only {rows} families");
+    page
+}
