@@ -124,8 +124,9 @@ impl Actor {
             self.first_look(seen.as_ref(), sighting);
             return;
         }
-        if let (Some(before), Some(now)) = (&before, &now_known)
-            && before.id != now.id
+        // Also where the last one was seen to be gone in between.
+        if let Some(now) = &now_known
+            && before.as_ref().is_none_or(|before| before.id != now.id)
         {
             self.input(Input::Renewed);
         }
