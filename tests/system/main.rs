@@ -16,4 +16,5 @@ mod crowd;
 mod harness;
 mod in_use;
 mod overhead;
+mod page;
 mod stop_race;

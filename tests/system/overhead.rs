@@ -14,7 +14,7 @@ const OVERHEAD: Duration = Duration::from_millis(3);
 const WAKE_FROM_PAUSE: Duration = Duration::from_millis(20);
 /// What the kernel still tears down after a container has ended (its network, its mounts) announces
 /// its end to nobody.
-const SETTLE: Duration = Duration::from_millis(300);
+const SETTLE: Duration = Duration::from_millis(700);
 
 /// Two containers alike: one is WakeDock's, of the other it knows nothing.
 struct Pair {

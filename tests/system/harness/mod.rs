@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports, reason = "the harness offers more than the tests of one moment use")]
 
 mod app;
+mod browser;
 mod caddy;
 mod docker;
 mod engine;
@@ -26,6 +27,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 pub use app::{App, Network};
+pub use browser::{Browser, Manner};
 pub use caddy::Caddy;
 pub use docker::Docker;
 pub use engine::Engine;

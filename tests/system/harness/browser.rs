@@ -1,0 +1,143 @@
+//! A real Chromium, driven by `chromedriver` over plain HTTP (the WebDriver protocol).
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::http::{Request, Target};
+use super::process::Process;
+use super::{eventually, free_port};
+
+/// The key of an element's reference in the protocol.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+pub struct Browser {
+    driver: Target,
+    session: String,
+    process: Process,
+    _folder: TempDir,
+}
+
+/// What is unusual about a browser.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Its person has switched scripts off.
+    pub no_script: bool,
+    /// Its window is this wide.
+    pub width: Option<u32>,
+}
+
+impl Browser {
+    pub fn open(manner: Manner) -> Self {
+        let folder = tempfile::Builder::new().prefix("wakedock-browser-").tempdir().expect("a folder");
+        let port = free_port();
+        let process = launch(folder.path(), port);
+        let mut browser = Self {
+            driver: Target::Tcp(([127, 0, 0, 1], port).into()),
+            session: String::new(),
+            process,
+            _folder: folder,
+        };
+        eventually(Duration::from_secs(20), "chromedriver is ready", || {
+            let answer = Request::get("localhost", "/status").send(&browser.driver).ok()?;
+            (answer.json()["value"]["ready"] == true).then_some(())
+        });
+        let profile = browser._folder.path().join("profile");
+        let new = browser.ask("POST", "/session", Some(capabilities(manner, &profile)));
+        browser.session = new["sessionId"].as_str().expect("a session").to_owned();
+        browser
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let request = match body {
+            Some(body) => {
+                Request::post("localhost", path, body.to_string()).header("Content-Type", "application/json")
+            }
+            None => Request::new(method, "localhost", path),
+        };
+        let answer = request.send(&self.driver).unwrap_or_else(|problem| panic!("{path}: {problem}"));
+        let value = answer.json()["value"].take();
+        assert_eq!(answer.status(), 200, "{method} {path}: {value}");
+        value
+    }
+
+    fn in_session(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        self.ask(method, &format!("/session/{}{path}", self.session), body)
+    }
+
+    /// Opens an address, as if typed in, and waits until what it shows is loaded.
+    pub fn go(&self, address: &str) {
+        self.in_session("POST", "/url", Some(json!({ "url": address })));
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> String {
+        self.in_session("GET", "/url", None).as_str().expect("an address").to_owned()
+    }
+
+    /// The document as it is now.
+    pub fn source(&self) -> String {
+        self.in_session("GET", "/source", None).as_str().expect("a document").to_owned()
+    }
+
+    /// Presses the first link (or what else the CSS selector finds).
+    pub fn press(&self, selector: &str) {
+        let query = json!({ "using": "css selector", "value": selector });
+        let found = self.in_session("POST", "/element", Some(query));
+        let element = found[ELEMENT].as_str().expect("an element");
+        self.in_session("POST", &format!("/element/{element}/click"), Some(json!({})));
+    }
+
+    /// What a script in the page returns.
+    pub fn evaluate(&self, script: &str) -> Value {
+        self.in_session("POST", "/execute/sync", Some(json!({ "script": script, "args": [] })))
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver ends the browser it started, and ends with its guard.
+        if !self.session.is_empty() {
+            let path = format!("/session/{}", self.session);
+            let _ = Request::new("DELETE", "localhost", &path).send(&self.driver);
+        }
+        self.process.term();
+    }
+}
+
+fn launch(folder: &Path, port: u16) -> Process {
+    let mut command = Command::new("chromedriver");
+    command.arg(format!("--port={port}"));
+    for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "TMPDIR"] {
+        command.env(variable, folder);
+    }
+    Process::start(&mut command, &folder.join("chromedriver.log"), || ())
+}
+
+fn capabilities(manner: Manner, profile: &Path) -> Value {
+    let arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--lang=en-GB",
+        &format!("--user-data-dir={}", profile.display()),
+    ];
+    let mut options = json!({ "args": arguments });
+    if manner.no_script {
+        options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+    }
+    if let Some(width) = manner.width {
+        options["mobileEmulation"] =
+            json!({ "deviceMetrics": { "width": width, "height": 640, "pixelRatio": 1.0 } });
+    }
+    json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } } })
+}
