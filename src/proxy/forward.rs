@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use tokio::net::TcpStream;
 
@@ -91,7 +91,7 @@ impl Forward<'_> {
             request = for_http2(request);
         }
         let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
-        let mut spare = repeatable.then(|| copy(&request));
+        let mut spare = repeatable.then(|| Spare::of(&request));
         let mut channel = match self.pooled(repeatable) {
             Some(channel) => channel,
             None => self.connect().await?,
@@ -104,9 +104,10 @@ impl Forward<'_> {
                 Ok((response, returning)) => return Ok(Answered { response, returning, lease: self.lease }),
                 Err(unanswered) => unanswered,
             };
-            let again = unanswered
-                .unsent
-                .or_else(|| matches!(unanswered.fault, Fault::Terminated(_)).then(|| spare.take()).flatten());
+            let again = unanswered.unsent.or_else(|| {
+                let broke = matches!(unanswered.fault, Fault::Terminated(_));
+                broke.then(|| spare.take()).flatten().map(Spare::request)
+            });
             match again {
                 Some(again) if !tried => request = again,
                 _ => return Err(unanswered.fault),
@@ -266,14 +267,39 @@ impl From<hyper::client::conn::TrySendError<Request<RequestBody>>> for Unsent {
     }
 }
 
-/// The same request again; only for one without a body.
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
+/// What it takes to send a request without a body again. Hardly any request is sent again, so it
+/// is kept in the form that is cheapest to make: a list, not a map, and without hyper's record of
+/// how the client spelled the names of its fields.
+struct Spare {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Spare {
+    fn of(request: &Request<RequestBody>) -> Self {
+        let fields = request.headers();
+        let mut list = Vec::with_capacity(fields.len());
+        list.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            fields: list,
+        }
+    }
+
+    fn request(self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        for (name, value) in self.fields {
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
 }
 
 /// Makes a request one for HTTP/1.1: origin form, the length of its body said.
