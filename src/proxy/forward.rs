@@ -92,15 +92,17 @@ impl Forward<'_> {
         }
         let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
         let mut spare = repeatable.then(|| Spare::of(&request));
-        let mut channel = match self.pooled(repeatable) {
+        // The clock is read once for what happens at once.
+        let mut now = clock::now();
+        let mut channel = match self.pooled(repeatable, now) {
             Some(channel) => channel,
-            None => self.connect().await?,
+            None => self.connect_at(&mut now).await?,
         };
         let mut tried = false;
         loop {
             let sent_to = self.lease.upstream();
             self.lease.forwarded();
-            let unanswered = match self.exchange(channel, request).await {
+            let unanswered = match self.exchange(channel, request, now).await {
                 Ok((response, returning)) => return Ok(Answered { response, returning, lease: self.lease }),
                 Err(unanswered) => unanswered,
             };
@@ -114,17 +116,24 @@ impl Forward<'_> {
             }
             tried = true;
             self = self.look_again(sent_to).await?;
-            channel = self.connect().await?;
+            channel = self.connect_at(&mut now).await?;
         }
     }
 
-    fn pooled(&self, repeatable: bool) -> Option<Channel> {
+    fn pooled(&self, repeatable: bool, now: Moment) -> Option<Channel> {
         let upstream = self.lease.upstream();
         if self.http2 {
             self.worker.pool.shared(upstream).map(Channel::Http2)
         } else {
-            self.worker.pool.take(upstream, repeatable).map(Channel::Http1)
+            self.worker.pool.take(upstream, repeatable, now).map(Channel::Http1)
         }
+    }
+
+    /// A fresh connection, and when there was one.
+    async fn connect_at(&mut self, now: &mut Moment) -> Result<Channel, Fault> {
+        let channel = self.connect().await;
+        *now = clock::now();
+        channel
     }
 
     /// A fresh connection. One that is refused is tried again until the time for connecting is
@@ -202,15 +211,16 @@ impl Forward<'_> {
         &self,
         channel: Channel,
         request: Request<RequestBody>,
+        now: Moment,
     ) -> Result<(Response<Incoming>, Option<Returning>), Unanswered> {
         match channel {
             Channel::Http1(mut connection) => {
-                let response = self.in_time(connection.try_send_request(request)).await?;
+                let response = self.in_time(connection.try_send_request(request), now).await?;
                 let returning = Returning::new(self.worker, self.lease.upstream(), connection);
                 Ok((response, Some(returning)))
             }
             Channel::Http2(mut connection) => {
-                let response = self.in_time(connection.try_send_request(request)).await?;
+                let response = self.in_time(connection.try_send_request(request), now).await?;
                 Ok((response, None))
             }
         }
@@ -221,15 +231,15 @@ impl Forward<'_> {
     async fn in_time<E: Into<Unsent>>(
         &self,
         answer: impl Future<Output = Result<Response<Incoming>, E>>,
+        mut since: Moment,
     ) -> Result<Response<Incoming>, Unanswered> {
         let outcome = match self.timeouts.response_head {
             None => answer.await,
             Some(patience) => {
                 let mut answer = std::pin::pin!(answer);
-                let mut since = clock::now();
                 loop {
-                    let left = (since + patience).since(clock::now());
-                    match tokio::time::timeout(left, &mut answer).await {
+                    let until = clock::instant(since + patience);
+                    match tokio::time::timeout_at(until, &mut answer).await {
                         Ok(outcome) => break outcome,
                         Err(_) => match self.upload.as_ref().map(|upload| upload.finished_at()) {
                             Some(None) => since = clock::now(),
