@@ -20,6 +20,9 @@ use crate::supervisor::handle::WakeStep;
 
 /// How many times a container that changes under our hands is looked at anew.
 const ATTEMPTS: usize = 4;
+/// How long after the order to start it the container is looked at. An engine answers that look when
+/// it has started it: the answer comes along with the start's own, not a round trip later.
+const EARLY_LOOK: Duration = Duration::from_millis(10);
 /// The last lines of a container that are kept for the operator when its wake fails.
 pub(super) const LOG_LINES: usize = 20;
 
@@ -106,6 +109,8 @@ pub(super) async fn wake(tools: Arc<Wakers>, order: WakeOrder) -> WakeReport {
 struct Started {
     known: Known,
     unpaused: bool,
+    /// The container as it runs, where that was seen along with its start.
+    seen: Option<Container>,
     ordered_at: Option<Moment>,
 }
 
@@ -139,19 +144,17 @@ impl Wakers {
                 None => Known::of(&self.look(order).await?, None),
             };
             if order.kind == WakeKind::Adopt && target.state != ContainerState::Paused {
-                return Ok(Started { known: target, unpaused: false, ordered_at: None });
+                return Ok(Started { known: target, unpaused: false, seen: None, ordered_at: None });
             }
             let ordered_at = clock::now();
             let unpaused = target.state == ContainerState::Paused;
-            let outcome = self.until_answered(order, || async {
-                if unpaused {
-                    self.engine.unpause(&target.id).await
-                } else {
-                    self.engine.start(&target.id).await
-                }
-            });
-            match outcome.await? {
-                Ok(()) => return Ok(Started { known: target, unpaused, ordered_at: Some(ordered_at) }),
+            let (outcome, seen) = if unpaused {
+                (self.until_answered(order, || self.engine.unpause(&target.id)).await, None)
+            } else {
+                self.start_and_look(order, &target.id).await
+            };
+            match outcome? {
+                Ok(()) => return Ok(Started { known: target, unpaused, seen, ordered_at: Some(ordered_at) }),
                 // It was made anew, or is in another state than the last event said: look again.
                 Err(OrderError::Missing { .. }) => {}
                 Err(OrderError::Conflict { message }) => last_conflict = message,
@@ -162,6 +165,22 @@ impl Wakers {
             }
         }
         Err(WakeProblem::refused(format!("Docker will not start it: {last_conflict}"), false))
+    }
+
+    /// Starts it, and looks at it in the meantime. What is seen counts only where it runs already.
+    async fn start_and_look(
+        &self,
+        order: &WakeOrder,
+        id: &ContainerId,
+    ) -> (Result<Result<(), OrderError>, WakeProblem>, Option<Container>) {
+        let mut start = std::pin::pin!(self.until_answered(order, || self.engine.start(id)));
+        tokio::select! {
+            biased;
+            outcome = &mut start => return (outcome, None),
+            () = tokio::time::sleep(EARLY_LOOK) => {}
+        }
+        let (outcome, seen) = tokio::join!(start, self.engine.inspect(&id.0));
+        (outcome, seen.ok().filter(|container| container.state == ContainerState::Running))
     }
 
     async fn look(&self, order: &WakeOrder) -> Result<Container, WakeProblem> {
@@ -194,10 +213,12 @@ impl Wakers {
         }
     }
 
-    async fn until_ready(&self, order: &WakeOrder, started: Started) -> Result<Awake, WakeProblem> {
+    async fn until_ready(&self, order: &WakeOrder, mut started: Started) -> Result<Awake, WakeProblem> {
         let ours = started.ordered_at.is_some();
-        let container =
-            self.look(order).await.map_err(|problem| WakeProblem { clean_up: ours, ..problem })?;
+        let container = match started.seen.take() {
+            Some(seen) => seen,
+            None => self.look(order).await.map_err(|problem| WakeProblem { clean_up: ours, ..problem })?,
+        };
         if !matches!(container.state, ContainerState::Running | ContainerState::Restarting) {
             return Err(self.exited(&container.id, container.exit_code, ours).await);
         }

@@ -11,4 +11,9 @@
     reason = "tests of a built binary live in real time, block, and panic with what went wrong"
 )]
 
+mod cold;
+mod crowd;
 mod harness;
+mod in_use;
+mod overhead;
+mod stop_race;

@@ -34,7 +34,7 @@ pub use http::{Answer, Connection, Request, Target};
 pub use process::Process;
 pub use relay::Relay;
 pub use wakedock::{WakeDock, command};
-pub use websocket::WebSocket;
+pub use websocket::{Message, WebSocket};
 
 static TURN: RwLock<()> = RwLock::new(());
 
