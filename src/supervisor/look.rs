@@ -30,6 +30,18 @@ pub(super) struct Looking {
     first_done: bool,
 }
 
+impl Looking {
+    /// Whether the container has been looked at since the start.
+    pub(super) fn has_looked(&self) -> bool {
+        self.first_done
+    }
+
+    /// The look in progress was lost; the next one may begin.
+    pub(super) fn forget(&mut self) {
+        self.in_progress = false;
+    }
+}
+
 /// What one look saw.
 pub(super) struct Looked {
     /// The count of orders when it began.
@@ -122,6 +134,7 @@ impl Actor {
         if !self.looking.first_done {
             self.looking.first_done = true;
             self.first_look(seen.as_ref(), sighting);
+            self.admit_early();
             return;
         }
         if let (Some(before), Some(now)) = (&before, &now_known)
