@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock;
@@ -39,6 +39,8 @@ pub(super) struct Tools {
     pub(super) store: Store,
     /// Rung when a service is in use that the store believes quiet.
     pub(super) busy: Arc<Notify>,
+    /// Looks at containers that may go on at the same time.
+    pub(super) looks: Arc<Semaphore>,
 }
 
 /// What a task of the actor's brings back.

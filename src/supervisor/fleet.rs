@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock;
@@ -22,6 +22,7 @@ use crate::supervisor::actor::{self, Tools};
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{HoldLimit, Message, ServiceHandle};
 use crate::supervisor::keeper;
+use crate::supervisor::look;
 use crate::supervisor::news;
 pub use crate::supervisor::news::EngineStatus;
 use crate::supervisor::wake::Wakers;
@@ -102,6 +103,7 @@ impl Fleet {
                 wakers: Arc::new(Wakers { engine: parts.engine, prober: parts.prober }),
                 store: parts.store.clone(),
                 busy: Arc::clone(&busy),
+                looks: Arc::new(Semaphore::new(look::AT_ONCE)),
             },
             members: Mutex::default(),
             handles: Arc::clone(&handles),
