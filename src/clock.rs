@@ -41,8 +41,8 @@ pub fn instant(moment: Moment) -> Instant {
 #[must_use]
 pub fn wall_at(moment: Moment) -> Timestamp {
     let (now, wall) = (now(), wall());
-    let micros = moment.as_micros() - now.as_micros();
-    Timestamp::from_millis(wall.as_millis() + micros / 1000)
+    let micros = moment.as_micros().saturating_sub(now.as_micros());
+    Timestamp::from_millis(wall.as_millis().saturating_add(micros / 1000))
 }
 
 /// The moment the calendar said `at`. A time in the future (the clock was set back) is now.

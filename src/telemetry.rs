@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value as Json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, dynamic_filter_fn};
 use tracing_subscriber::fmt::format::{FmtSpan, Format, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
@@ -26,9 +28,12 @@ pub enum Lines {
     Json,
 }
 
-/// Changes the level of a running log.
+/// Changes the level and the lines of a running log.
 #[derive(Clone)]
-pub struct LogHandle(reload::Handle<Targets, Registry>);
+pub struct LogHandle {
+    filter: reload::Handle<Targets, Registry>,
+    json: Arc<AtomicBool>,
+}
 
 impl fmt::Debug for LogHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +45,12 @@ impl LogHandle {
     /// From now on, writes what is at least as severe as `level`.
     pub fn set_level(&self, level: Level) {
         // Fails only where the subscriber is gone, and then nothing is written anyway.
-        let _ = self.0.reload(targets(level));
+        let _ = self.filter.reload(targets(level));
+    }
+
+    /// From now on, writes such lines.
+    pub fn set_lines(&self, lines: Lines) {
+        self.json.store(lines == Lines::Json, Ordering::Relaxed);
     }
 }
 
@@ -64,27 +74,30 @@ pub fn subscriber<W>(
     writer: W,
 ) -> (impl Subscriber + Send + Sync + use<W>, LogHandle)
 where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    W: for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static,
 {
     let (filter, handle) = reload::Layer::new(targets(level));
-    let layer: Box<dyn Layer<_> + Send + Sync> = match lines {
-        Lines::Text => Box::new(
-            layer_fmt::layer()
-                .event_format(Format::default().with_timer(Clock).with_target(false))
-                .with_span_events(FmtSpan::NONE)
-                .with_ansi(colour)
-                .with_writer(writer),
-        ),
-        Lines::Json => Box::new(
-            layer_fmt::layer()
-                .fmt_fields(JsonFields)
-                .event_format(JsonLines)
-                .with_ansi(false)
-                .with_writer(writer),
-        ),
+    let json = Arc::new(AtomicBool::new(lines == Lines::Json));
+    // Asked for each line: the kind of lines can change at any time.
+    let only = |wanted: bool| {
+        let json = Arc::clone(&json);
+        dynamic_filter_fn(move |_, _| json.load(Ordering::Relaxed) == wanted)
     };
+    let text_lines = layer_fmt::layer()
+        .event_format(Format::default().with_timer(Clock).with_target(false))
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(colour)
+        .with_writer(writer.clone())
+        .with_filter(only(false));
+    let json_lines = layer_fmt::layer()
+        .fmt_fields(JsonFields)
+        .event_format(JsonLines)
+        .with_ansi(false)
+        .with_writer(writer)
+        .with_filter(only(true));
     // The filter stands alone below the lines: a call that nobody wants costs one load.
-    (Registry::default().with(filter).with(layer), LogHandle(handle))
+    let subscriber = Registry::default().with(filter).with(text_lines.and_then(json_lines));
+    (subscriber, LogHandle { filter: handle, json })
 }
 
 /// Ours at `level`; what libraries say only where it is at least a warning, or all is traced.

@@ -78,11 +78,7 @@ pub enum StartError {
 /// Where it could not start.
 pub fn serve(loaded: Loaded) -> Result<Ended, StartError> {
     limits::tune_allocator();
-    let lines = match loaded.config.log.format {
-        LogFormat::Text => Lines::Text,
-        LogFormat::Json => Lines::Json,
-    };
-    let logs = telemetry::init(loaded.config.log.level, lines)?;
+    let logs = telemetry::init(loaded.config.log.level, lines(loaded.config.log.format))?;
     let descriptors = limits::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
@@ -97,6 +93,13 @@ pub fn serve(loaded: Loaded) -> Result<Ended, StartError> {
         let (app, bound) = App::build(loaded, logs).await?;
         app.run(bound).await
     })
+}
+
+fn lines(format: LogFormat) -> Lines {
+    match format {
+        LogFormat::Text => Lines::Text,
+        LogFormat::Json => Lines::Json,
+    }
 }
 
 /// Everything, bound and built.

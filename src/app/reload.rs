@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::ConfigStatus;
-use crate::app::App;
+use crate::app::{App, lines};
 use crate::config::{ConfigProblems, Loaded, restart_needed};
 use crate::metrics::{ConfigReload, ProcessMetrics};
 use crate::proxy::ProxySettings;
@@ -32,6 +32,7 @@ impl App {
         self.publisher.set_config(config.caddy.clone());
         self.publisher.set_sites(self.fleet.hosts());
         self.logs.set_level(config.log.level);
+        self.logs.set_lines(lines(config.log.format));
         self.process.reloaded(ConfigReload::Applied);
         let status = if waiting.is_empty() {
             tracing::info!(services = config.services.len(), "configuration applied");

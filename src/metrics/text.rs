@@ -178,14 +178,11 @@ fn requests(lines: &mut Lines<'_>, service: &ServiceMetrics) {
     }
 }
 
-/// Every service can be asked for; the other causes show when they occur.
 fn wakes(lines: &mut Lines<'_>, service: &ServiceMetrics) {
     for cause in WakeCause::ALL {
         for outcome in WakeOutcome::ALL {
             let count = load(&service.wakes[*cause as usize][*outcome as usize]);
-            if count > 0 || *cause == WakeCause::Request {
-                lines.one(format_args!(",cause=\"{cause}\",outcome=\"{outcome}\""), count);
-            }
+            lines.one(format_args!(",cause=\"{cause}\",outcome=\"{outcome}\""), count);
         }
     }
 }

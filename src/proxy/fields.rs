@@ -12,9 +12,13 @@ pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forw
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) static X_WAKEDOCK: HeaderName = HeaderName::from_static("x-wakedock");
 
+/// How many fields `rewrite_request` adds at the most, `Host` and `TE` among them.
+const OURS: usize = 6;
+
 /// RFC 9110, 7.6.1: what ends at a hop even where no `Connection` line names it. `Trailer` is not
 /// among them: the trailers it announces go through.
-static HOP_BY_HOP: [HeaderName; 6] = [
+static HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("http2-settings"),
@@ -26,16 +30,35 @@ static HOP_BY_HOP: [HeaderName; 6] = [
 /// Removes the fields that end at this hop: the fixed ones, and those that any `Connection` line
 /// names (trap 17).
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if let Entry::Occupied(lines) = headers.entry(CONNECTION) {
-        let lines: Vec<HeaderValue> = lines.remove_entry_mult().1.collect();
-        for word in lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b',')) {
-            if let Ok(name) = HeaderName::from_bytes(word.trim_ascii()) {
-                headers.remove(name);
-            }
+    // One pass over the names that are there costs less than a look-up for each that could be.
+    let mut found = [false; HOP_BY_HOP.len()];
+    for name in headers.keys() {
+        if let Some(at) = HOP_BY_HOP.iter().position(|hop| hop == name) {
+            found[at] = true;
         }
     }
-    for name in &HOP_BY_HOP {
+    if found[0] {
+        strip_named(headers);
+    }
+    for (name, _) in HOP_BY_HOP.iter().zip(found).filter(|(_, found)| *found) {
         headers.remove(name);
+    }
+}
+
+/// Removes what the `Connection` lines name.
+fn strip_named(headers: &mut HeaderMap) {
+    // Nearly always there is one line, and no room is needed for the others.
+    let mut lines = headers.get_all(CONNECTION).iter().cloned();
+    let first = lines.next();
+    let others: Vec<HeaderValue> = lines.collect();
+    for word in first.iter().chain(&others).flat_map(|line| line.as_bytes().split(|byte| *byte == b',')) {
+        let word = word.trim_ascii();
+        // Goes anyway, and making a name of it costs memory.
+        if !word.eq_ignore_ascii_case(b"keep-alive")
+            && let Ok(name) = HeaderName::from_bytes(word)
+        {
+            headers.remove(name);
+        }
     }
 }
 
@@ -55,6 +78,8 @@ pub(super) fn rewrite_request(
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     remove_forged(headers, trusted);
+    // Room for ours at once, instead of growing with each.
+    headers.reserve(OURS);
     forwarded_for(headers, peer);
     or_insert(headers, &X_FORWARDED_PROTO, || HeaderValue::from_static("http"));
     or_insert(headers, &X_FORWARDED_HOST, || host.clone());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use tokio::net::TcpStream;
 
@@ -91,39 +91,49 @@ impl Forward<'_> {
             request = for_http2(request);
         }
         let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
-        let mut spare = repeatable.then(|| copy(&request));
-        let mut channel = match self.pooled(repeatable) {
+        let mut spare = repeatable.then(|| Spare::of(&request));
+        // The clock is read once for what happens at once.
+        let mut now = clock::now();
+        let mut channel = match self.pooled(repeatable, now) {
             Some(channel) => channel,
-            None => self.connect().await?,
+            None => self.connect_at(&mut now).await?,
         };
         let mut tried = false;
         loop {
             let sent_to = self.lease.upstream();
             self.lease.forwarded();
-            let unanswered = match self.exchange(channel, request).await {
+            let unanswered = match self.exchange(channel, request, now).await {
                 Ok((response, returning)) => return Ok(Answered { response, returning, lease: self.lease }),
                 Err(unanswered) => unanswered,
             };
-            let again = unanswered
-                .unsent
-                .or_else(|| matches!(unanswered.fault, Fault::Terminated(_)).then(|| spare.take()).flatten());
+            let again = unanswered.unsent.or_else(|| {
+                let broke = matches!(unanswered.fault, Fault::Terminated(_));
+                broke.then(|| spare.take()).flatten().map(Spare::request)
+            });
             match again {
                 Some(again) if !tried => request = again,
                 _ => return Err(unanswered.fault),
             }
             tried = true;
             self = self.look_again(sent_to).await?;
-            channel = self.connect().await?;
+            channel = self.connect_at(&mut now).await?;
         }
     }
 
-    fn pooled(&self, repeatable: bool) -> Option<Channel> {
+    fn pooled(&self, repeatable: bool, now: Moment) -> Option<Channel> {
         let upstream = self.lease.upstream();
         if self.http2 {
             self.worker.pool.shared(upstream).map(Channel::Http2)
         } else {
-            self.worker.pool.take(upstream, repeatable).map(Channel::Http1)
+            self.worker.pool.take(upstream, repeatable, now).map(Channel::Http1)
         }
+    }
+
+    /// A fresh connection, and when there was one.
+    async fn connect_at(&mut self, now: &mut Moment) -> Result<Channel, Fault> {
+        let channel = self.connect().await;
+        *now = clock::now();
+        channel
     }
 
     /// A fresh connection. One that is refused is tried again until the time for connecting is
@@ -201,15 +211,16 @@ impl Forward<'_> {
         &self,
         channel: Channel,
         request: Request<RequestBody>,
+        now: Moment,
     ) -> Result<(Response<Incoming>, Option<Returning>), Unanswered> {
         match channel {
             Channel::Http1(mut connection) => {
-                let response = self.in_time(connection.try_send_request(request)).await?;
+                let response = self.in_time(connection.try_send_request(request), now).await?;
                 let returning = Returning::new(self.worker, self.lease.upstream(), connection);
                 Ok((response, Some(returning)))
             }
             Channel::Http2(mut connection) => {
-                let response = self.in_time(connection.try_send_request(request)).await?;
+                let response = self.in_time(connection.try_send_request(request), now).await?;
                 Ok((response, None))
             }
         }
@@ -220,15 +231,15 @@ impl Forward<'_> {
     async fn in_time<E: Into<Unsent>>(
         &self,
         answer: impl Future<Output = Result<Response<Incoming>, E>>,
+        mut since: Moment,
     ) -> Result<Response<Incoming>, Unanswered> {
         let outcome = match self.timeouts.response_head {
             None => answer.await,
             Some(patience) => {
                 let mut answer = std::pin::pin!(answer);
-                let mut since = clock::now();
                 loop {
-                    let left = (since + patience).since(clock::now());
-                    match tokio::time::timeout(left, &mut answer).await {
+                    let until = clock::instant(since + patience);
+                    match tokio::time::timeout_at(until, &mut answer).await {
                         Ok(outcome) => break outcome,
                         Err(_) => match self.upload.as_ref().map(|upload| upload.finished_at()) {
                             Some(None) => since = clock::now(),
@@ -266,14 +277,39 @@ impl From<hyper::client::conn::TrySendError<Request<RequestBody>>> for Unsent {
     }
 }
 
-/// The same request again; only for one without a body.
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    copy
+/// What it takes to send a request without a body again. Hardly any request is sent again, so it
+/// is kept in the form that is cheapest to make: a list, not a map, and without hyper's record of
+/// how the client spelled the names of its fields.
+struct Spare {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Spare {
+    fn of(request: &Request<RequestBody>) -> Self {
+        let fields = request.headers();
+        let mut list = Vec::with_capacity(fields.len());
+        list.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            fields: list,
+        }
+    }
+
+    fn request(self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        for (name, value) in self.fields {
+            request.headers_mut().append(name, value);
+        }
+        request
+    }
 }
 
 /// Makes a request one for HTTP/1.1: origin form, the length of its body said.

@@ -71,16 +71,26 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     }
     let reader = Reader::of(&request);
     let reader = reader.as_ref();
-    let Some(service) = worker.with_routes(|routes| routes.find(host.as_str(), path).cloned()) else {
+    let find = || worker.with_routes(|routes| routes.find(host.as_str(), path).cloned());
+    let Some(mut service) = find() else {
         let trouble = Trouble::Refused(Refusal::UnknownHost);
         let page = pages::for_nobody(host.as_str(), reader, &trouble);
         return exchange.refuse(None, Some(&host), &trouble, page, active);
     };
-    let Admitted { lease, mut waited } = match cold::admit(&service, &request, reader.is_some()).await {
-        Ok(admitted) => admitted,
-        Err(trouble) => {
-            let page = pages::for_service(&service, host.as_str(), reader, &trouble);
-            return exchange.refuse(Some(&service), Some(&host), &trouble, page, active);
+    let Admitted { lease, mut waited } = loop {
+        match cold::admit(&service, &request, reader.is_some()).await {
+            Ok(admitted) => break admitted,
+            // Let go while the request waited: an edit of the configuration may have given its host
+            // to another service, or its service another container.
+            Err(Trouble::Refused(Refusal::UnknownHost))
+                if let Some(next) = find().filter(|next| !next.is_same(&service)) =>
+            {
+                service = next;
+            }
+            Err(trouble) => {
+                let page = pages::for_service(&service, host.as_str(), reader, &trouble);
+                return exchange.refuse(Some(&service), Some(&host), &trouble, page, active);
+            }
         }
     };
     match exchange.forward(&service, lease, &mut waited, trusted, request, active).await {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock;
 use crate::domain::address::Upstream;
@@ -39,6 +39,8 @@ pub(super) struct Tools {
     pub(super) store: Store,
     /// Rung when a service is in use that the store believes quiet.
     pub(super) busy: Arc<Notify>,
+    /// Looks at containers that may go on at the same time.
+    pub(super) looks: Arc<Semaphore>,
 }
 
 /// What a task of the actor's brings back.
@@ -60,7 +62,10 @@ pub(super) struct Waking {
     /// When it was asked for.
     pub(super) demanded_at: Moment,
     changed: Arc<Notify>,
-    task: AbortHandle,
+    /// Rung when nobody wants it any more.
+    abandoned: Arc<Notify>,
+    /// Ends with the order: a stop must not overtake the start it follows.
+    ended: oneshot::Receiver<()>,
 }
 
 /// The stop in progress.
@@ -78,9 +83,13 @@ pub(super) struct Actor {
     pub(super) tools: Tools,
     pub(super) tasks: JoinSet<Report>,
     waiters: HashMap<DemandId, Waiter>,
+    /// Asked before the first look at the container.
+    early: Vec<Message>,
     pub(super) known: Option<Known>,
     pub(super) upstream: Option<Upstream>,
     pub(super) waking: Option<Waking>,
+    /// An abandoned wake whose start Docker may still be carrying out.
+    unfinished: Option<oneshot::Receiver<()>>,
     pub(super) stopping: Option<Stopping>,
     pub(super) failure: Option<Arc<Failure>>,
     step: WakeStep,
@@ -98,12 +107,16 @@ pub(super) struct Actor {
 }
 
 /// Starts the actor of a service, and returns the way to talk to it.
+///
+/// `before` is the actor that had this container until now: while it stops it, whatever is asked
+/// of this one waits.
 pub(super) fn spawn(
     handle: &ServiceHandle,
     mailbox: mpsc::UnboundedReceiver<Message>,
     tools: Tools,
     chronicle: Chronicle,
-) -> AbortHandle {
+    before: Option<JoinHandle<()>>,
+) -> JoinHandle<()> {
     let shared = Arc::clone(handle.shared());
     let policy = Policy::from(&**shared.spec.load());
     let mut actor = Actor {
@@ -112,9 +125,11 @@ pub(super) fn spawn(
         tools,
         tasks: JoinSet::new(),
         waiters: HashMap::new(),
+        early: Vec::new(),
         known: None,
         upstream: None,
         waking: None,
+        unfinished: None,
         stopping: None,
         failure: None,
         step: WakeStep::Starting,
@@ -128,12 +143,18 @@ pub(super) fn spawn(
         shared,
     };
     actor.publish();
-    tokio::spawn(async move { actor.run().await }).abort_handle()
+    tokio::spawn(async move {
+        if let Some(before) = before {
+            let _ = before.await;
+        }
+        actor.run().await;
+    })
 }
 
 impl Actor {
     async fn run(&mut self) {
-        while !self.machine.is_retired() {
+        // A container that was told to stop is nobody else's before it has.
+        while !self.machine.is_retired() || self.stopping.as_ref().is_some_and(|stop| stop.claim.is_sent()) {
             let deadline = self.machine.deadline();
             let sample_at = self.sample_at;
             tokio::select! {
@@ -150,7 +171,10 @@ impl Actor {
                 Some(report) = self.tasks.join_next() => match report {
                     Ok(report) => self.reported(report),
                     Err(error) if error.is_cancelled() => {}
-                    Err(error) => tracing::error!(service = %self.name(), %error, "an order panicked"),
+                    Err(error) => {
+                        tracing::error!(service = %self.name(), %error, "an order panicked");
+                        self.looking.forget();
+                    }
                 },
                 () = sleep_until(deadline) => self.deadline(),
                 () = sleep_until(sample_at) => self.sample(),
@@ -167,12 +191,20 @@ impl Actor {
     }
 
     fn receive(&mut self, message: Message) {
+        let asks = matches!(message, Message::Demand { .. } | Message::Wake { .. } | Message::Stop { .. });
+        if asks && !self.looking.has_looked() {
+            // What the previous process left may be on its way out: nothing is begun before the
+            // container has been looked at.
+            self.early.push(message);
+            return;
+        }
         match message {
             Message::Demand { id, answer } => {
                 self.waiters.insert(id, Waiter { answer, since: clock::now() });
                 self.input(Input::Demand(id));
             }
             Message::Withdraw(id) => {
+                self.early.retain(|early| !matches!(early, Message::Demand { id: own, .. } if *own == id));
                 self.waiters.remove(&id);
                 self.input(Input::Withdraw(id));
             }
@@ -190,8 +222,20 @@ impl Actor {
                 let policy = Policy::from(&*spec);
                 self.shared.spec.store(spec);
                 self.input(Input::Respec(policy));
+                // It may have to be dialled elsewhere now.
+                self.look(None);
             }
-            Message::Retire => self.input(Input::Retire),
+            Message::Retire => {
+                self.early.clear();
+                self.input(Input::Retire);
+            }
+        }
+    }
+
+    /// The container has been looked at: whoever came before that is served now.
+    pub(super) fn admit_early(&mut self) {
+        for message in std::mem::take(&mut self.early) {
+            self.receive(message);
         }
     }
 
@@ -331,7 +375,8 @@ impl Actor {
             Effect::OrderWake { order, cause, kind } => self.order_wake(order, cause, kind),
             Effect::AbandonWake { .. } => {
                 if let Some(waking) = self.waking.take() {
-                    waking.task.abort();
+                    waking.abandoned.notify_one();
+                    self.unfinished = Some(waking.ended);
                 }
             }
             Effect::OrderStop { order, how, cause } => self.order_stop(order, how, cause),
@@ -348,11 +393,12 @@ impl Actor {
             Effect::Reopen => self.shared.gate.reopen(),
             Effect::Close => self.shared.gate.close(),
             Effect::Admit(id) => {
-                if let (Some(waiter), Some(upstream)) = (self.waiters.remove(&id), self.upstream) {
-                    // A client that went away this very moment drops its lease at once.
-                    let overhead = self.overhead.take();
-                    let _ = waiter.answer.send(Ok(Lease::grant(&self.shared, upstream, overhead)));
-                }
+                let Some(waiter) = self.waiters.remove(&id) else { return };
+                let overhead = self.overhead.take();
+                // The gate is never opened before there is an upstream.
+                let lease = self.upstream.map(|upstream| Lease::grant(&self.shared, upstream, overhead));
+                // A client that went away this very moment drops its lease at once.
+                let _ = waiter.answer.send(lease.ok_or(Refusal::EngineUnavailable));
             }
             Effect::Refuse(id, refusal) => {
                 if let Some(waiter) = self.waiters.remove(&id) {
@@ -372,7 +418,9 @@ impl Actor {
         // Who waited for a stop to end waited for Docker, not for us.
         let asked_at = self.waiters.values().map(|waiter| waiter.since).min();
         let demanded_at = asked_at.filter(|_| self.came_from != Phase::Stopping).unwrap_or(now);
-        let task = self.tasks.spawn({
+        let abandoned = Arc::new(Notify::new());
+        let (end, ended) = oneshot::channel();
+        self.tasks.spawn({
             let tools = Arc::clone(&self.tools.wakers);
             let order = WakeOrder {
                 order,
@@ -381,11 +429,16 @@ impl Actor {
                 spec,
                 known: self.known.clone(),
                 changed: Arc::clone(&changed),
+                abandoned: Arc::clone(&abandoned),
                 progress: self.progress.0.clone(),
             };
-            async move { Report::Woken(wake::wake(tools, order).await) }
+            async move {
+                let report = wake::wake(tools, order).await;
+                drop(end);
+                Report::Woken(report)
+            }
         });
-        self.waking = Some(Waking { demanded_at, changed, task });
+        self.waking = Some(Waking { demanded_at, changed, abandoned, ended });
         self.chronicle.wake_ordered(now, cause, kind);
     }
 
@@ -414,7 +467,13 @@ impl Actor {
             claim,
         };
         let (engine, store) = (Arc::clone(&self.tools.wakers.engine), self.tools.store.clone());
-        self.tasks.spawn(async move { Report::Stopped(stop::stop(engine, store, order).await) });
+        let unfinished = self.unfinished.take();
+        self.tasks.spawn(async move {
+            if let Some(unfinished) = unfinished {
+                let _ = unfinished.await;
+            }
+            Report::Stopped(stop::stop(engine, store, order).await)
+        });
         tracing::info!(service = %spec.name, %cause, "stopping");
     }
 

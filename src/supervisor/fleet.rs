@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::domain::host::HostPattern;
@@ -22,6 +22,7 @@ use crate::supervisor::actor::{self, Tools};
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{HoldLimit, Message, ServiceHandle};
 use crate::supervisor::keeper;
+use crate::supervisor::look;
 use crate::supervisor::news;
 pub use crate::supervisor::news::EngineStatus;
 use crate::supervisor::wake::Wakers;
@@ -62,7 +63,7 @@ pub struct Fleet {
 struct Member {
     handle: ServiceHandle,
     spec: Arc<ServiceSpec>,
-    actor: AbortHandle,
+    actor: JoinHandle<()>,
 }
 
 /// Without a fleet nothing goes on: no order, no look, no note.
@@ -102,6 +103,7 @@ impl Fleet {
                 wakers: Arc::new(Wakers { engine: parts.engine, prober: parts.prober }),
                 store: parts.store.clone(),
                 busy: Arc::clone(&busy),
+                looks: Arc::new(Semaphore::new(look::AT_ONCE)),
             },
             members: Mutex::default(),
             handles: Arc::clone(&handles),
@@ -126,28 +128,39 @@ impl Fleet {
     /// did not change are not touched; what is let go is not stopped.
     pub fn apply(&self, services: &[ServiceSpec]) {
         let mut members = lock(&self.members);
-        let mut kept = BTreeMap::new();
+        let mut old = std::mem::take(&mut *members);
+        let mut fresh = Vec::new();
         for spec in services {
             let spec = Arc::new(spec.clone());
-            let member = match members.remove(&spec.name) {
-                Some(old) if old.spec == spec => old,
-                Some(old) if old.spec.container == spec.container => {
+            match old.remove(&spec.name) {
+                Some(same) if same.spec == spec => {
+                    members.insert(spec.name.clone(), same);
+                }
+                Some(changed) if changed.spec.container == spec.container => {
                     tracing::info!(service = %spec.name, "changed");
-                    old.handle.send(Message::Respec(Arc::clone(&spec)));
-                    Member { handle: old.handle, spec, actor: old.actor }
+                    changed.handle.send(Message::Respec(Arc::clone(&spec)));
+                    members.insert(spec.name.clone(), Member { spec, ..changed });
                 }
-                old => {
-                    if let Some(old) = old {
-                        old.handle.send(Message::Retire);
+                replaced => {
+                    if let Some(replaced) = replaced {
+                        old.insert(spec.name.clone(), replaced);
                     }
-                    self.take_up(spec)
+                    fresh.push(spec);
                 }
-            };
-            kept.insert(member.spec.name.clone(), member);
+            }
         }
-        for (name, gone) in std::mem::replace(&mut *members, kept) {
+        // Who is let go may be stopping its container at this moment; whoever takes that container
+        // up waits until it has.
+        let mut leaving = BTreeMap::new();
+        let mut gone = Vec::new();
+        for (name, member) in old {
             tracing::info!(service = %name, "let go, and left as it is");
-            gone.handle.send(Message::Retire);
+            leaving.insert(member.spec.container.clone(), member.actor);
+            gone.push(member.handle);
+        }
+        for spec in fresh {
+            let before = leaving.remove(&spec.container);
+            members.insert(spec.name.clone(), self.take_up(spec, before));
         }
         let mut routes = RouteTable::default();
         for member in members.values() {
@@ -158,9 +171,13 @@ impl Fleet {
         }
         self.handles.store(Arc::new(members.values().map(|member| member.handle.clone()).collect()));
         self.routes.store(Arc::new(routes));
+        // Last, so that whoever is refused finds the new route.
+        for handle in gone {
+            handle.send(Message::Retire);
+        }
     }
 
-    fn take_up(&self, spec: Arc<ServiceSpec>) -> Member {
+    fn take_up(&self, spec: Arc<ServiceSpec>, before: Option<JoinHandle<()>>) -> Member {
         let metrics = Arc::clone(
             lock(&self.metrics)
                 .entry(spec.name.clone())
@@ -176,7 +193,7 @@ impl Fleet {
             Arc::clone(&self.tools.busy),
             clock::now(),
         );
-        let actor = actor::spawn(&handle, mailbox, self.tools.clone(), chronicle);
+        let actor = actor::spawn(&handle, mailbox, self.tools.clone(), chronicle, before);
         handle.send(Message::Reconcile { done: None });
         Member { handle, spec, actor }
     }

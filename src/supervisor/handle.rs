@@ -228,6 +228,12 @@ impl ServiceHandle {
         self.0.spec.load().name.clone()
     }
 
+    /// Whether both talk to the same actor.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What the operator wants of it, as of now.
     #[must_use]
     pub fn spec(&self) -> Guard<Arc<ServiceSpec>> {

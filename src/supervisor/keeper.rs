@@ -40,6 +40,8 @@ async fn look(services: &[ServiceHandle], store: &Store, in_use: &mut HashMap<Se
     let now = clock::now();
     let mut news = Vec::new();
     let mut quiet = Vec::new();
+    // Who was let go is not waited for.
+    in_use.retain(|name, _| services.iter().any(|service| service.spec().name == *name));
     for service in services {
         let (gate, name) = (service.gate(), service.name());
         if service.snapshot().phase != Phase::Ready || gate.is_marked_quiet() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock;
 use crate::domain::lifecycle::{Found, How, Input, Sighting};
@@ -16,6 +16,14 @@ use crate::ports::{Container, ContainerEngine, ContainerState, Health, InspectEr
 use crate::store::{Activity, ServiceMemory, StopHow};
 use crate::supervisor::actor::{Actor, Report};
 use crate::supervisor::wake::Known;
+
+/// How many looks go on at the same time. After a start or a reconnection every service takes one;
+/// all at once they would cost the engine a storm of requests and us memory that we never use
+/// again.
+pub(super) const AT_ONCE: usize = 8;
+/// A look waits no longer than this for its turn: an engine that hangs over a few containers must
+/// not keep us from seeing the others.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Who waits for what is seen.
 #[derive(Debug, Default)]
@@ -30,6 +38,18 @@ pub(super) struct Looking {
     first_done: bool,
 }
 
+impl Looking {
+    /// Whether the container has been looked at since the start.
+    pub(super) fn has_looked(&self) -> bool {
+        self.first_done
+    }
+
+    /// The look in progress was lost; the next one may begin.
+    pub(super) fn forget(&mut self) {
+        self.in_progress = false;
+    }
+}
+
 /// What one look saw.
 pub(super) struct Looked {
     /// The count of orders when it began.
@@ -37,7 +57,13 @@ pub(super) struct Looked {
     result: Result<Option<(Container, Option<SocketAddr>)>, InspectError>,
 }
 
-async fn look(engine: Arc<dyn ContainerEngine>, spec: Arc<ServiceSpec>, orders: u64) -> Looked {
+async fn look(
+    engine: Arc<dyn ContainerEngine>,
+    turns: Arc<Semaphore>,
+    spec: Arc<ServiceSpec>,
+    orders: u64,
+) -> Looked {
+    let _turn = tokio::time::timeout(TURN, turns.acquire()).await;
     let result = match engine.inspect(spec.container.as_str()).await {
         Ok(container) => {
             let located = locate(&*engine, &container, &spec.address, spec.port).await;
@@ -71,8 +97,9 @@ impl Actor {
         }
         self.looking.in_progress = true;
         self.looking.now.extend(done);
-        let (engine, spec, orders) = (Arc::clone(&self.tools.wakers.engine), self.spec(), self.orders);
-        self.tasks.spawn(async move { Report::Looked(look(engine, spec, orders).await) });
+        let (engine, turns) = (Arc::clone(&self.tools.wakers.engine), Arc::clone(&self.tools.looks));
+        let (spec, orders) = (self.spec(), self.orders);
+        self.tasks.spawn(async move { Report::Looked(look(engine, turns, spec, orders).await) });
     }
 
     pub(super) fn looked(&mut self, looked: Looked) {
@@ -122,6 +149,7 @@ impl Actor {
         if !self.looking.first_done {
             self.looking.first_done = true;
             self.first_look(seen.as_ref(), sighting);
+            self.admit_early();
             return;
         }
         // Also where the last one was seen to be gone in between.

@@ -14,6 +14,9 @@ use crate::supervisor::fleet::Fleet;
 
 /// Between two comparisons of everything.
 const EVERY: Duration = Duration::from_secs(60);
+/// A stream that lived this long was a good one; one that ends at once, time after time, is refused
+/// by something in between.
+const GOOD: Duration = Duration::from_secs(5);
 /// Between two attempts to reach Docker: from, to.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -46,13 +49,20 @@ pub(super) async fn read(
     loop {
         match engine.version().await {
             Ok(version) => {
-                pause = BACK_OFF.0;
                 let text = format!("{} (API {})", version.engine, version.api);
                 if !status.borrow().connected {
                     tracing::info!(version = %text, "Docker answers");
                 }
                 tell(&status, true, Some(text));
-                let newest = follow(&fleet, &*engine, since).await;
+                let began = clock::now();
+                let (newest, error) = follow(&fleet, &*engine, since).await;
+                let was_good = newest > since || clock::now().since(began) >= GOOD;
+                if was_good {
+                    pause = BACK_OFF.0;
+                }
+                if was_good || pause == BACK_OFF.0 {
+                    tracing::warn!(error, "Docker's event stream ended");
+                }
                 since = Timestamp::from_millis(newest.as_millis() - overlap);
             }
             Err(error) => {
@@ -81,8 +91,13 @@ fn tell(status: &watch::Sender<EngineStatus>, connected: bool, version: Option<S
     });
 }
 
-/// Follows one stream to its end. Returns when the newest event happened.
-async fn follow(fleet: &Weak<Fleet>, engine: &dyn ContainerEngine, since: Timestamp) -> Timestamp {
+/// Follows one stream to its end. Returns when the newest event happened,
+/// and why it ended.
+async fn follow(
+    fleet: &Weak<Fleet>,
+    engine: &dyn ContainerEngine,
+    since: Timestamp,
+) -> (Timestamp, Option<String>) {
     let mut events = engine.events(Some(since));
     let mut newest = since;
     let mut next_look = tokio::time::interval(EVERY);
@@ -95,14 +110,8 @@ async fn follow(fleet: &Weak<Fleet>, engine: &dyn ContainerEngine, since: Timest
                         fleet.event(&event);
                     }
                 }
-                Some(Err(error)) => {
-                    tracing::warn!(%error, "Docker's event stream broke");
-                    return newest;
-                }
-                None => {
-                    tracing::info!("Docker's event stream ended");
-                    return newest;
-                }
+                Some(Err(error)) => return (newest, Some(error.to_string())),
+                None => return (newest, None),
             },
             // The first tick is at once: everything is compared when the stream begins.
             _ = next_look.tick() => {

@@ -26,6 +26,11 @@ impl Claim {
         self.0.compare_exchange(PENDING, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// Whether Docker has been told.
+    pub(super) fn is_sent(&self) -> bool {
+        self.0.load(Ordering::Acquire) == SENT
+    }
+
     /// Takes the order back, if it has not been sent.
     pub(super) fn cancel(&self) {
         let _ = self.0.compare_exchange(PENDING, CANCELLED, Ordering::AcqRel, Ordering::Acquire);

@@ -51,6 +51,9 @@ pub(super) struct WakeOrder {
     pub(super) known: Option<Known>,
     /// Rung when something happened to the container.
     pub(super) changed: Arc<Notify>,
+    /// Rung when nobody wants it any more. A start that is on its way to Docker is not torn off:
+    /// a stop that follows must find what it did.
+    pub(super) abandoned: Arc<Notify>,
     pub(super) progress: mpsc::UnboundedSender<WakeStep>,
 }
 
@@ -131,7 +134,11 @@ impl Wakers {
             });
         }
         let _ = order.progress.send(WakeStep::Probing);
-        self.until_ready(order, started).await
+        tokio::select! {
+            biased;
+            () = order.abandoned.notified() => Err(WakeProblem::away()),
+            ready = self.until_ready(order, started) => ready,
+        }
     }
 
     /// Starts or unpauses it, whatever it is doing now.
@@ -188,7 +195,7 @@ impl Wakers {
         loop {
             match self.engine.inspect(name).await {
                 Ok(container) => return Ok(container),
-                Err(InspectError::Away(_)) => wait_for_docker(order.deadline).await?,
+                Err(InspectError::Away(_)) => wait_for_docker(order).await?,
                 Err(error @ (InspectError::Missing { .. } | InspectError::Refused { .. })) => {
                     return Err(WakeProblem::refused(error.to_string(), false));
                 }
@@ -207,7 +214,7 @@ impl Wakers {
     {
         loop {
             match call().await {
-                Err(OrderError::Away(_)) => wait_for_docker(order.deadline).await?,
+                Err(OrderError::Away(_)) => wait_for_docker(order).await?,
                 answer => return Ok(answer),
             }
         }
@@ -286,13 +293,17 @@ fn host_field(spec: &ServiceSpec) -> String {
         .unwrap_or_else(|| spec.name.to_string())
 }
 
-/// Lets a moment pass before Docker is asked again; fails when the wake's time is over.
-async fn wait_for_docker(deadline: Moment) -> Result<(), WakeProblem> {
+/// Lets a moment pass before Docker is asked again; fails when the wake's time is over, or when it
+/// was abandoned.
+async fn wait_for_docker(order: &WakeOrder) -> Result<(), WakeProblem> {
     let pause = Duration::from_millis(100);
     // A little early, so that the answer "Docker is away" comes before the wake's own timeout.
-    if clock::now() + pause * 2 >= deadline {
+    if clock::now() + pause * 2 >= order.deadline {
         return Err(WakeProblem::away());
     }
-    tokio::time::sleep(pause).await;
-    Ok(())
+    tokio::select! {
+        biased;
+        () = order.abandoned.notified() => Err(WakeProblem::away()),
+        () = tokio::time::sleep(pause) => Ok(()),
+    }
 }

@@ -42,6 +42,8 @@ enum State {
         deadline: Moment,
         how: How,
         cause: StopCause,
+        /// What it goes back to when the stop is taken back.
+        undo: Undo,
         /// Unused since, for the stop that follows a pause.
         quiet_since: Moment,
         /// Since when it was ready, should the stop be taken back.
@@ -56,6 +58,17 @@ enum State {
     },
     /// Let go: no longer ours.
     Retired,
+}
+
+/// What a stop that is taken back goes back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    /// It was serving, and goes on.
+    Ready,
+    /// It was paused, and is: it serves nobody before it is unpaused.
+    Paused,
+    /// It cannot be taken back: what runs was not ready, or may have been told to stop already.
+    Never,
 }
 
 /// The lifecycle of one service.
@@ -166,7 +179,7 @@ impl Machine {
         match (found.sighting, found.stopping) {
             (Sighting::Running, Some((how, cause))) => {
                 // It may have been told to stop: no request goes to it any more.
-                self.order_stop(now, how, cause, quiet_since, ready_since, effects);
+                self.order_stop(now, how, cause, Undo::Never, (quiet_since, ready_since), effects);
             }
             (Sighting::Running, None) if found.settled => {
                 let check_at =
@@ -197,9 +210,8 @@ impl Machine {
             State::Stopping { cause: StopCause::FailedWake, again: None, .. } => {
                 effects.push(Effect::Refuse(id, self.backing_off(now)));
             }
-            State::Stopping { order, cause, .. } => {
-                // What a failed wake left behind is stopped in any case.
-                if *cause != StopCause::FailedWake {
+            State::Stopping { order, undo, .. } => {
+                if *undo != Undo::Never {
                     effects.push(Effect::CancelStop { order: *order });
                 }
                 self.waiting.insert(id);
@@ -227,9 +239,11 @@ impl Machine {
                     *again = Some(cause);
                 }
             }
-            State::Stopping { order, again, .. } => {
+            State::Stopping { order, again, undo, .. } => {
                 *again = Some(cause);
-                effects.push(Effect::CancelStop { order: *order });
+                if *undo != Undo::Never {
+                    effects.push(Effect::CancelStop { order: *order });
+                }
             }
             State::Failed { .. } | State::Waking { .. } | State::Ready { .. } | State::Retired => {}
         }
@@ -240,15 +254,15 @@ impl Machine {
             State::Waking { order, .. } => {
                 effects.push(Effect::AbandonWake { order: *order });
                 // Who waits goes on waiting, and is served by a new wake.
-                self.order_stop(now, How::Stop, cause, now, now, effects);
+                self.order_stop(now, How::Stop, cause, Undo::Never, (now, now), effects);
             }
             State::Ready { since, .. } => {
                 let since = *since;
                 effects.push(Effect::Close);
-                self.order_stop(now, How::Stop, cause, now, since, effects);
+                self.order_stop(now, How::Stop, cause, Undo::Ready, (now, since), effects);
             }
             State::Asleep { rest: Rest::Paused, .. } => {
-                self.order_stop(now, How::Stop, cause, now, now, effects);
+                self.order_stop(now, How::Stop, cause, Undo::Paused, (now, now), effects);
             }
             State::Stopping { how: How::Pause, then_stop, again, .. } => {
                 *then_stop = Some(cause);
@@ -321,14 +335,14 @@ impl Machine {
         self.retry_at = now + pause;
         self.refuse_waiting(Refusal::Failed { retry_after: pause }, effects);
         if clean_up {
-            self.order_stop(now, How::Stop, StopCause::FailedWake, now, now, effects);
+            self.order_stop(now, How::Stop, StopCause::FailedWake, Undo::Never, (now, now), effects);
         } else {
             self.state = State::Failed { until: self.retry_at };
         }
     }
 
     fn stop_ended(&mut self, now: Moment, of: Generation, end: StopEnd, effects: &mut Vec<Effect>) {
-        let State::Stopping { order, how, cause, quiet_since, ready_since, again, then_stop, .. } =
+        let State::Stopping { order, how, cause, undo, quiet_since, ready_since, again, then_stop, .. } =
             self.state
         else {
             return;
@@ -336,33 +350,32 @@ impl Machine {
         if order != of {
             return;
         }
-        match end {
-            // It still runs, so it still serves; the idle clock starts again before the next try.
-            StopEnd::Cancelled | StopEnd::Failed if cause != StopCause::FailedWake => {
-                self.become_ready(now, ready_since, now, effects);
+        let rest = match (end, how) {
+            (StopEnd::Cancelled, _) if undo == Undo::Ready => {
+                return self.become_ready(now, ready_since, now, effects);
             }
-            StopEnd::Cancelled | StopEnd::Failed | StopEnd::Done => {
-                let rest = match how {
-                    How::Stop => Rest::Off,
-                    How::Pause => Rest::Paused,
-                };
-                let stop_at = match rest {
-                    Rest::Off => None,
-                    Rest::Paused => self.policy.stop_after.map(|after| (quiet_since + after).max(now)),
-                };
-                self.state = if cause == StopCause::FailedWake {
-                    State::Failed { until: self.retry_at }
-                } else {
-                    State::Asleep { rest, stop_at }
-                };
-                if self.has_waiting() {
-                    self.order_wake(now, WakeCause::Request, WakeKind::Start, effects);
-                } else if let Some(cause) = again {
-                    self.order_wake(now, cause, WakeKind::Start, effects);
-                } else if let (Rest::Paused, Some(cause)) = (rest, then_stop) {
-                    self.order_stop(now, How::Stop, cause, quiet_since, ready_since, effects);
-                }
+            (StopEnd::Failed, _) if cause != StopCause::FailedWake => {
+                // It still runs, as far as Docker knows. Whether it still serves, a probe tells.
+                return self.order_wake(now, WakeCause::External, WakeKind::Adopt, effects);
             }
+            (StopEnd::Cancelled, _) | (_, How::Pause) => Rest::Paused,
+            (StopEnd::Failed | StopEnd::Done, How::Stop) => Rest::Off,
+        };
+        let stop_at = match rest {
+            Rest::Off => None,
+            Rest::Paused => self.policy.stop_after.map(|after| (quiet_since + after).max(now)),
+        };
+        self.state = if cause == StopCause::FailedWake {
+            State::Failed { until: self.retry_at }
+        } else {
+            State::Asleep { rest, stop_at }
+        };
+        if self.has_waiting() {
+            self.order_wake(now, WakeCause::Request, WakeKind::Start, effects);
+        } else if let Some(cause) = again {
+            self.order_wake(now, cause, WakeKind::Start, effects);
+        } else if let (Rest::Paused, Some(cause)) = (rest, then_stop) {
+            self.order_stop(now, How::Stop, cause, Undo::Paused, (quiet_since, ready_since), effects);
         }
     }
 
@@ -382,7 +395,7 @@ impl Machine {
                 self.state = State::Asleep { rest, stop_at };
             }
             State::Asleep { .. } => {
-                self.order_stop(now, How::Stop, StopCause::Idle, now, now, effects);
+                self.order_stop(now, How::Stop, StopCause::Idle, Undo::Paused, (now, now), effects);
             }
             State::Waking { order, kind, .. } => {
                 effects.push(Effect::AbandonWake { order });
@@ -409,7 +422,7 @@ impl Machine {
         };
         match self.policy.due(ready_since, quiet_since) {
             Some((how, due)) if due <= now && usage != Usage::InUse => {
-                self.order_stop(now, how, StopCause::Idle, quiet_since, ready_since, effects);
+                self.order_stop(now, how, StopCause::Idle, Undo::Ready, (quiet_since, ready_since), effects);
             }
             due => {
                 // Never at once again: a `stop_after` of zero must not make this spin.
@@ -485,8 +498,8 @@ impl Machine {
         now: Moment,
         how: How,
         cause: StopCause,
-        quiet_since: Moment,
-        ready_since: Moment,
+        undo: Undo,
+        (quiet_since, ready_since): (Moment, Moment),
         effects: &mut Vec<Effect>,
     ) {
         let order = self.next_order();
@@ -495,6 +508,7 @@ impl Machine {
             deadline: self.policy.stop_deadline(now),
             how,
             cause,
+            undo,
             quiet_since,
             ready_since,
             again: None,

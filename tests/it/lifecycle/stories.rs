@@ -136,7 +136,7 @@ fn a_request_while_stopping_takes_the_stop_back_or_wakes_again() {
                 assert_eq!(effects, [Effect::Open { clock_from: at(901) }, Effect::Admit(DemandId(7))]);
             }
             StopEnd::Done | StopEnd::Failed => {
-                assert!(matches!(effects[..], [Effect::OrderWake { cause: WakeCause::Request, .. }]));
+                assert!(matches!(effects[..], [Effect::OrderWake { kind: WakeKind::Start, .. }]));
             }
         }
     }
@@ -223,6 +223,45 @@ fn a_stop_that_was_begun_is_finished_after_a_restart() {
     let effects = machine.step(at(0), Input::Found(found));
     assert!(matches!(effects[..], [Effect::OrderStop { .. }]));
     assert_eq!(machine.phase(), Phase::Stopping);
+}
+
+/// And a request that comes meanwhile does not take that stop back.
+#[test]
+fn a_stop_of_the_previous_process_is_never_taken_back() {
+    let mut machine = Machine::new(POLICY);
+    let found = Found {
+        sighting: Sighting::Running,
+        settled: true,
+        quiet_since: None,
+        ready_since: None,
+        stopping: Some((How::Stop, StopCause::Idle)),
+    };
+    machine.step(at(0), Input::Found(found));
+    assert!(machine.step(at(0), Input::Demand(DemandId(1))).is_empty(), "it waits, nothing is cancelled");
+    let effects = machine.step(at(1), Input::StopEnded { order: Generation(1), end: StopEnd::Done });
+    assert!(matches!(effects[..], [Effect::OrderWake { kind: WakeKind::Start, .. }]));
+}
+
+/// A stop of a paused container that is taken back leaves it paused: it is woken, not served.
+#[test]
+fn a_stop_of_a_paused_container_that_is_taken_back_leaves_it_paused() {
+    let mut machine = ready_machine(POLICY);
+    machine.step(at(5), Input::Seen(Sighting::Paused));
+    let effects = machine.step(at(905), Input::Deadline(Usage::Quiet { since: at(5) }));
+    assert!(matches!(effects[..], [Effect::OrderStop { how: How::Stop, .. }]));
+    let order = Generation(2);
+    assert_eq!(machine.step(at(905), Input::Demand(DemandId(1))), [Effect::CancelStop { order }]);
+    let effects = machine.step(at(905), Input::StopEnded { order, end: StopEnd::Cancelled });
+    assert!(matches!(effects[..], [Effect::OrderWake { kind: WakeKind::Start, .. }]), "{effects:?}");
+}
+
+/// Docker refused to stop it: whether it still serves, a probe tells before anybody is let in.
+#[test]
+fn what_docker_would_not_stop_is_probed_before_it_serves() {
+    let mut machine = ready_machine(POLICY);
+    machine.step(at(900), Input::Deadline(Usage::Quiet { since: at(0) }));
+    let effects = machine.step(at(901), Input::StopEnded { order: Generation(2), end: StopEnd::Failed });
+    assert!(matches!(effects[..], [Effect::OrderWake { kind: WakeKind::Adopt, .. }]));
 }
 
 /// Trap 36.

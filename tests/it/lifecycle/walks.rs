@@ -195,7 +195,8 @@ impl World {
     fn end_stop(&mut self, choice: u8) {
         let Some((order, Order::Stop(how, cause))) = self.current else { return };
         let end = match choice % 6 {
-            0 if self.container == Box_::Running && cause == StopCause::Idle => StopEnd::Cancelled,
+            // Of what is taken back, one was serving and one was paused.
+            0 if self.container != Box_::Off && cause == StopCause::Idle => StopEnd::Cancelled,
             1 if self.container == Box_::Running && cause != StopCause::FailedWake => StopEnd::Failed,
             _ => {
                 self.container =

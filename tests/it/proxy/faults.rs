@@ -284,6 +284,39 @@ async fn a_client_that_does_not_read_is_cut() {
     super::rig::until("it is gone", || rig.plane.connections() == 0).await;
 }
 
+/// Trap 19: no time limit on the whole of an answer. It flows for many times as long as any
+/// timeout, and goes on.
+#[tokio::test]
+async fn a_film_is_longer_than_any_timeout() {
+    const PARTS: usize = 12;
+    let (address, _) = upstream(|mut wire, _| async move {
+        wire.head().await;
+        wire.send(&format!("HTTP/1.1 200 OK\r\nContent-Length: {PARTS}\r\n\r\n")).await;
+        for _ in 0..PARTS {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            wire.send("x").await;
+        }
+        wire.rest().await;
+    })
+    .await;
+    let service = Service::new("app", |_| {});
+    service.open(address, 1);
+    let mut config = config();
+    let short = Some(Duration::from_millis(150));
+    config.timeouts.write = short;
+    config.timeouts.body = short;
+    config.timeouts.keep_alive = short;
+    config.timeouts.response_head = short;
+    config.timeouts.head = short;
+    let rig = Rig::with(&config, &[("app.test", None, &service.handle)]);
+    let mut client = rig.client().await;
+    client.send(GET).await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    client.through(&"x".repeat(PARTS)).await;
+    super::rig::until("the lease ends with the film", || service.handle.leases() == 0).await;
+}
+
 #[tokio::test]
 async fn connections_over_the_limit_are_closed_and_the_others_unhurt() {
     let (address, _) = mirror().await;
