@@ -199,6 +199,7 @@ impl App {
         self.stage.send_replace(Stage::Serving);
         watchdog::ready();
         tracing::info!(services = self.config.services.len(), "serving");
+        tokio::spawn(limits::keep_memory_small());
         loop {
             tokio::select! {
                 _ = term.recv() => break,

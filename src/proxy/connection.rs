@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -33,6 +34,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SMALLEST_BUFFER: usize = 8 * 1024;
 /// Flow-control windows of a stream and of a connection: what one slow stream may make us hold.
 const WINDOWS: (u32, u32) = (256 * 1024, 1024 * 1024);
+
+/// When the drain begins, a silent HTTP/1 connection is not closed at once: a request that is on
+/// its way would be lost with it. It is answered, and that answer announces the end.
+const LINGER: Duration = Duration::from_millis(300);
 
 /// What every request of a connection knows about it.
 pub(super) struct Connection {
@@ -73,7 +78,14 @@ pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, pe
     let connection = Rc::new(Connection { worker, peer, state: Arc::clone(&state), _permit: permit });
     let requests = service_fn(move |request: Request<Incoming>| {
         let connection = Rc::clone(&connection);
-        async move { Ok::<_, Infallible>(service::serve(&connection, request).await) }
+        async move {
+            let mut response = service::serve(&connection, request).await;
+            let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if !is_http2 && !is_upgrade && connection.worker.open.draining() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let ended = if is_http2 {
         let hyper = http2_builder(&settings).serve_connection(io, requests);
@@ -88,9 +100,11 @@ pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, pe
     }
 }
 
+/// Resolves when a connection that has not said anything is not waited for any more.
 async fn draining(worker: &Worker) {
     // The plane being gone is the end as well.
     let _ = worker.stage.clone().wait_for(|stage| *stage != Stage::Serving).await;
+    tokio::time::sleep(LINGER).await;
 }
 
 /// Reads enough to tell HTTP/2 with prior knowledge from HTTP/1. `None`: the client went away, or
@@ -190,6 +204,8 @@ struct Driver<C> {
     open: Rc<Open>,
     call: Option<Call>,
     ending: bool,
+    /// At the last look the drain had begun.
+    draining: bool,
     is_http1: bool,
     head: Option<Duration>,
     keep_alive: Option<Duration>,
@@ -215,6 +231,7 @@ impl<C: Graceful> Driver<C> {
             open: Rc::clone(open),
             call: None,
             ending: false,
+            draining: false,
             is_http1,
             head: timeouts.head,
             keep_alive: timeouts.keep_alive,
@@ -240,11 +257,14 @@ impl<C: Graceful> Driver<C> {
             doing = Doing::Idle;
         }
         let wrote = self.state.take_wrote();
-        if self.doing == Some(doing) && !wrote {
+        let draining = self.is_http1 && self.open.draining();
+        if self.doing == Some(doing) && !wrote && self.draining == draining {
             return;
         }
         self.doing = Some(doing);
+        self.draining = draining;
         let patience = match doing {
+            Doing::Idle if draining => Some(self.keep_alive.map_or(LINGER, |patience| patience.min(LINGER))),
             Doing::Idle => self.keep_alive,
             Doing::Head => self.head,
             // While bytes flow to a half-closed client it is there; when none do, who knows.
@@ -283,7 +303,7 @@ impl<C: Graceful> Future for Driver<C> {
         if this.call.is_none() {
             this.call = Some(this.open.call(cx.waker().clone()));
         }
-        if this.open.draining() {
+        if this.open.draining() && !this.is_http1 {
             this.end_gracefully();
         }
         loop {

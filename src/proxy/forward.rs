@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::ProxyTimeouts;
 use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
-use crate::domain::words::Refusal;
+use crate::domain::words::{Refusal, WakeCause};
 use crate::proxy::body::{RequestBody, Upload};
 use crate::proxy::connection::within;
 use crate::proxy::dial;
@@ -27,6 +27,12 @@ use crate::supervisor::lease::Lease;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 /// What looking at the container again may take before the request goes on without it.
 const RECHECK: Duration = Duration::from_secs(5);
+/// A connection in the same machine that takes longer has probably nobody at its other end: the
+/// kernel takes seconds to say so of an address that a dead container left behind.
+const SLOW: Duration = Duration::from_millis(100);
+/// A head that takes longer may be that of a container somebody paused. The kernel goes on
+/// accepting connections for it, so nothing but the silence tells.
+const STALLED: Duration = Duration::from_millis(500);
 
 /// Why there is no answer from the upstream. The sources are for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +151,19 @@ impl Forward<'_> {
         loop {
             let upstream = self.lease.upstream();
             let left = until.map(|until| until.since(clock::now()));
-            let fault = match within(left, dial::connect(upstream.address)).await {
+            let mut dial = std::pin::pin!(within(left, dial::connect(upstream.address)));
+            let outcome = match tokio::time::timeout(SLOW, &mut dial).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    if looked_at != Some(upstream) {
+                        self.renew(upstream).await.map_err(Fault::Refused)?;
+                        looked_at = Some(upstream);
+                    }
+                    // Still where it was: the connection that is being made may well come.
+                    if self.lease.upstream() == upstream { dial.await } else { None }
+                }
+            };
+            let fault = match outcome {
                 Some(Ok(stream)) => return self.handshake(upstream, stream).await,
                 Some(Err(error)) => Fault::Connect(error),
                 None => Fault::ConnectTimeout,
@@ -153,13 +171,14 @@ impl Forward<'_> {
             if looked_at != Some(upstream) {
                 self.renew(upstream).await.map_err(Fault::Refused)?;
                 looked_at = Some(upstream);
-                if self.lease.upstream() != upstream {
-                    // Somewhere else by now, and with time of its own.
-                    until = self.connect_until();
-                    pause = PAUSES.0;
-                    continue;
-                }
-            } else if self.service.lease().is_none() {
+            }
+            if self.lease.upstream() != upstream {
+                // Somewhere else by now, and with time of its own.
+                until = self.connect_until();
+                pause = PAUSES.0;
+                continue;
+            }
+            if self.service.lease().is_none() {
                 // It went off in between.
                 self.renew(upstream).await.map_err(Fault::Refused)?;
                 continue;
@@ -226,6 +245,13 @@ impl Forward<'_> {
         }
     }
 
+    /// Somebody paused the container under this request: it waits like any other that came later.
+    fn wake_if_paused(&self) {
+        if self.service.snapshot().paused {
+            self.service.wake(WakeCause::Request);
+        }
+    }
+
     /// Waits for the head of the answer. The time runs from the end of the client's body: an
     /// upload takes as long as it takes.
     async fn in_time<E: Into<Unsent>>(
@@ -233,6 +259,7 @@ impl Forward<'_> {
         answer: impl Future<Output = Result<Response<Incoming>, E>>,
         mut since: Moment,
     ) -> Result<Response<Incoming>, Unanswered> {
+<<<<<<< Updated upstream
         let outcome = match self.timeouts.response_head {
             None => answer.await,
             Some(patience) => {
@@ -248,6 +275,21 @@ impl Forward<'_> {
                         },
                     }
                 }
+=======
+        let mut answer = std::pin::pin!(answer);
+        let mut since = clock::now();
+        let outcome = loop {
+            let left = self.timeouts.response_head.map(|patience| (since + patience).since(clock::now()));
+            let step = left.map_or(STALLED, |left| left.min(STALLED));
+            match tokio::time::timeout(step, &mut answer).await {
+                Ok(outcome) => break outcome,
+                Err(_) if left != Some(step) => self.wake_if_paused(),
+                Err(_) => match self.upload.as_ref().map(|upload| upload.finished_at()) {
+                    Some(None) => since = clock::now(),
+                    Some(Some(finished)) if finished > since => since = finished,
+                    _ => return Err(Unanswered { fault: Fault::HeadTimeout, unsent: None }),
+                },
+>>>>>>> Stashed changes
             }
         };
         outcome.map_err(|error| {

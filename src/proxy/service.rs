@@ -94,7 +94,9 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         }
     };
     match exchange.forward(&service, lease, &mut waited, trusted, request, active).await {
-        Ok(response) => {
+        Ok(mut response) => {
+            // An application that names its answers itself keeps its own name.
+            response.headers_mut().entry(&X_REQUEST_ID).or_insert_with(|| exchange.request_id.clone());
             exchange.count(Some(&service), Some(&host), response.status(), AnsweredBy::Upstream);
             response
         }

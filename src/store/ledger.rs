@@ -293,7 +293,7 @@ impl Ledger {
 
     fn close_session(&mut self, service: ServiceName, how: impl FnOnce(&mut Session)) {
         let session = self.change(service.clone(), |state| {
-            state.activity = None;
+            // The activity stays: a paused container is stopped for good so long after it.
             state.ready_since = None;
             state.intent = None;
             state.open.take()

@@ -114,7 +114,8 @@ pub struct Remembered {
 /// What is remembered of one service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceMemory {
-    /// Of the session that is not over. `None`: none was noted since it began.
+    /// The newest since the last session began, also where that session is over: a pause goes on.
+    /// `None`: none was noted since then.
     pub activity: Option<Activity>,
     /// Since when the session that is not over is ready.
     pub ready_since: Option<Timestamp>,

@@ -16,7 +16,7 @@ use crate::domain::service::ServiceSpec;
 use crate::domain::time::Moment;
 use crate::domain::words::{Phase, Refusal, StopCause, WakeCause};
 use crate::ports::{ContainerAction, ContainerEvent};
-use crate::store::Store;
+use crate::store::{Activity, Store};
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
 use crate::supervisor::lease::{Lease, Overhead};
@@ -364,10 +364,21 @@ impl Actor {
             // It is in use, as far as the store is concerned, until it has been seen quiet.
             self.tools.busy.notify_one();
         }
+        if phase == Phase::Asleep && self.machine.is_paused() && self.came_from != Phase::Stopping {
+            // By somebody else's hand, whoever used it.
+            self.note_quiet(clock::now());
+        }
         if let Some(failure) = &mut self.failure {
             let failure = Arc::make_mut(failure);
             failure.retry_at = self.machine.retry_at();
         }
+    }
+
+    /// Writes down since when it is quiet, where the keeper may not have got to it: what is paused
+    /// is stopped for good in the end, also by the next process.
+    fn note_quiet(&self, since: Moment) {
+        let quiet = Activity::Quiet { since: clock::wall_at(since) };
+        drop(self.tools.store.activities(vec![(self.name(), quiet)]));
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -449,6 +460,10 @@ impl Actor {
         self.orders += 1;
         self.waking = None;
         self.shared.gate.close();
+        if self.came_from == Phase::Ready {
+            // Before the order's own record, so that whoever finds that one finds this one, too.
+            self.note_quiet(self.shared.gate.last_active());
+        }
         self.stopping = Some(Stopping {
             cause,
             ordered_at: now,

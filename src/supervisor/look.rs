@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::clock;
 use crate::domain::lifecycle::{Found, How, Input, Sighting};
 use crate::domain::service::ServiceSpec;
+use crate::domain::time::Timestamp;
 use crate::domain::words::Phase;
 use crate::engine::locate;
 use crate::ports::{Container, ContainerEngine, ContainerState, Health, InspectError};
@@ -192,15 +193,17 @@ impl Actor {
         if let (true, Some(address)) = (settled, address) {
             self.next_upstream(*address);
         }
+        // What was written of an earlier run of the container says nothing about this one.
+        let of_this_run = |since: &Timestamp| container.started_at.is_none_or(|started| *since >= started);
         let stopping = memory.stop_intent.as_ref().filter(|intent| intent.container_id == container.id.0);
         self.input(Input::Found(Found {
             sighting,
             settled,
             quiet_since: match memory.activity {
-                Some(Activity::Quiet { since }) => Some(clock::moment_at(since)),
+                Some(Activity::Quiet { since }) => Some(since).filter(of_this_run).map(clock::moment_at),
                 Some(Activity::Busy) | None => None,
             },
-            ready_since: memory.ready_since.map(clock::moment_at),
+            ready_since: memory.ready_since.filter(of_this_run).map(clock::moment_at),
             stopping: stopping.map(|intent| {
                 let how = match intent.how {
                     StopHow::Stop => How::Stop,

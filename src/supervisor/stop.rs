@@ -1,9 +1,11 @@
 //! The order to stop or pause one container: written down, then claimed, then sent. Until it is
-//! claimed it can be taken back.
+//! claimed it can be taken back; it is not claimed before Docker answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::clock;
 use crate::domain::lifecycle::{Generation, How, StopEnd};
@@ -17,13 +19,22 @@ const PENDING: u8 = 0;
 const SENT: u8 = 1;
 const CANCELLED: u8 = 2;
 
+/// Between two questions whether Docker answers again.
+const PAUSE: Duration = Duration::from_millis(200);
+/// An order that Docker could not be given is given up this much before the machine stops waiting
+/// for it: the container runs, and is served.
+const EARLY: Duration = Duration::from_secs(1);
+
 /// Decides between "sent" and "taken back": exactly one of the two happens.
 #[derive(Debug, Default)]
-pub(super) struct Claim(AtomicU8);
+pub(super) struct Claim {
+    state: AtomicU8,
+    taken_back: Notify,
+}
 
 impl Claim {
     fn send(&self) -> bool {
-        self.0.compare_exchange(PENDING, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state.compare_exchange(PENDING, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Whether Docker has been told.
@@ -33,7 +44,9 @@ impl Claim {
 
     /// Takes the order back, if it has not been sent.
     pub(super) fn cancel(&self) {
-        let _ = self.0.compare_exchange(PENDING, CANCELLED, Ordering::AcqRel, Ordering::Acquire);
+        if self.state.compare_exchange(PENDING, CANCELLED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.taken_back.notify_one();
+        }
     }
 }
 
@@ -70,7 +83,14 @@ async fn carry_out(
     store: &Store,
     order: &StopOrder,
 ) -> (StopEnd, Option<String>) {
-    let id = match target(engine, order).await {
+    // While Docker is away nobody can be told anything, so whoever comes meanwhile is served: the
+    // order is taken back at once, however long Docker's answer takes (trap 24).
+    let target = tokio::select! {
+        biased;
+        () = order.claim.taken_back.notified() => return (StopEnd::Cancelled, None),
+        target = target(engine, order) => target,
+    };
+    let id = match target {
         Ok(Some(id)) => id,
         Ok(None) => return (StopEnd::Done, None),
         Err(problem) => return (StopEnd::Failed, Some(problem)),
@@ -102,23 +122,29 @@ async fn carry_out(
             Ok(()) | Err(OrderError::Missing { .. }) => return (StopEnd::Done, None),
             Err(OrderError::Away(_)) if clock::now() < order.deadline => {
                 // Whether it was told to stop is unknown: it gets no request until that is clear.
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(PAUSE).await;
             }
             Err(error) => return settle(engine, &id, order, &error).await,
         }
     }
 }
 
-/// The container of the order; `None` where there is nothing to stop.
+/// The container of the order, as soon as Docker answers; `None` where there is nothing to stop.
 async fn target(engine: &dyn ContainerEngine, order: &StopOrder) -> Result<Option<ContainerId>, String> {
-    if let Some(id) = &order.id {
-        return Ok(Some(id.clone()));
-    }
-    match engine.inspect(order.container.as_str()).await {
-        Ok(container) => Ok(Some(container.id)),
-        Err(InspectError::Missing { .. }) => Ok(None),
-        Err(error @ (InspectError::Away(_) | InspectError::Refused { .. })) => Err(error.to_string()),
-    }
+    let name = order.id.as_ref().map_or(order.container.as_str(), |id| &id.0);
+    let answer = async {
+        loop {
+            match engine.inspect(name).await {
+                Ok(container) => return Ok(Some(container.id)),
+                Err(InspectError::Missing { .. }) => return Ok(None),
+                Err(InspectError::Away(_)) => tokio::time::sleep(PAUSE).await,
+                Err(error @ InspectError::Refused { .. }) => return Err(error.to_string()),
+            }
+        }
+    };
+    let patience = order.deadline.since(clock::now()).saturating_sub(EARLY);
+    let in_time = tokio::time::timeout(patience, answer).await;
+    in_time.unwrap_or_else(|_| Err("Docker does not answer".to_owned()))
 }
 
 /// Docker said no: what is the container doing then?

@@ -14,7 +14,20 @@
 mod cold;
 mod crowd;
 mod harness;
+<<<<<<< Updated upstream
 mod in_use;
 mod overhead;
 mod page;
 mod stop_race;
+=======
+
+mod bad_input;
+mod by_hand;
+mod caddy_restart;
+mod engine_faults;
+mod figures;
+mod kill9;
+mod reload;
+mod restarts;
+mod shutdown;
+>>>>>>> Stashed changes
