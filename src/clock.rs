@@ -10,10 +10,14 @@ use tokio::time::Instant;
 use crate::domain::time::{Moment, Timestamp};
 
 /// Tokio's instant, so that a paused clock in a test also stops every [`Moment`].
-static START: OnceLock<Instant> = OnceLock::new();
+static START: OnceLock<(Instant, std::time::Instant)> = OnceLock::new();
+
+fn starts() -> (Instant, std::time::Instant) {
+    *START.get_or_init(|| (Instant::now(), std::time::Instant::now()))
+}
 
 fn start() -> Instant {
-    *START.get_or_init(Instant::now)
+    starts().0
 }
 
 /// Now, on the monotonic clock.
@@ -28,7 +32,20 @@ pub fn now() -> Moment {
 #[must_use]
 pub fn wall() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(millis.saturating_add(ahead()))
+}
+
+/// By how many milliseconds tokio's clock is ahead of the machine's: none, but where a test has
+/// stopped it and moves it on by hand. The calendar moves with it.
+fn ahead() -> i64 {
+    let (tokio, machine) = starts();
+    let tokio = Instant::now().saturating_duration_since(tokio).as_millis();
+    let machine = std::time::Instant::now().saturating_duration_since(machine).as_millis();
+    let signed = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX);
+    // A millisecond that ended between the two questions is none.
+    let ahead = signed(tokio) - signed(machine);
+    if ahead.abs() <= 1 { 0 } else { ahead }
 }
 
 /// The instant to sleep until for a deadline.

@@ -25,6 +25,8 @@ use crate::supervisor::lease::Lease;
 
 /// Pauses between attempts at an upstream that refuses: it may be about to listen.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+/// How often a request follows its service to another upstream.
+const MOST_MOVES: u32 = 3;
 /// What looking at the container again may take before the request goes on without it.
 const RECHECK: Duration = Duration::from_secs(5);
 /// A connection in the same machine that takes longer has probably nobody at its other end: the
@@ -148,6 +150,7 @@ impl Forward<'_> {
         let mut pause = PAUSES.0;
         let mut looked_at: Option<Upstream> = None;
         let mut until = self.connect_until();
+        let mut moves = 0;
         loop {
             let upstream = self.lease.upstream();
             let left = until.map(|until| until.since(clock::now()));
@@ -172,15 +175,19 @@ impl Forward<'_> {
                 self.renew(upstream).await.map_err(Fault::Refused)?;
                 looked_at = Some(upstream);
             }
-            if self.lease.upstream() != upstream {
-                // Somewhere else by now, and with time of its own.
-                until = self.connect_until();
-                pause = PAUSES.0;
-                continue;
-            }
-            if self.service.lease().is_none() {
+            if self.lease.upstream() == upstream && self.service.lease().is_none() {
                 // It went off in between.
                 self.renew(upstream).await.map_err(Fault::Refused)?;
+            }
+            if self.lease.upstream() != upstream {
+                // Somewhere else by now, and with time of its own. A container that ends whenever it
+                // is dialled is not started for ever by one request.
+                moves += 1;
+                if moves > MOST_MOVES {
+                    return Err(fault);
+                }
+                until = self.connect_until();
+                pause = PAUSES.0;
                 continue;
             }
             let left = until.map_or(pause, |until| until.since(clock::now()));
@@ -259,37 +266,22 @@ impl Forward<'_> {
         answer: impl Future<Output = Result<Response<Incoming>, E>>,
         mut since: Moment,
     ) -> Result<Response<Incoming>, Unanswered> {
-<<<<<<< Updated upstream
-        let outcome = match self.timeouts.response_head {
-            None => answer.await,
-            Some(patience) => {
-                let mut answer = std::pin::pin!(answer);
-                loop {
-                    let until = clock::instant(since + patience);
-                    match tokio::time::timeout_at(until, &mut answer).await {
-                        Ok(outcome) => break outcome,
-                        Err(_) => match self.upload.as_ref().map(|upload| upload.finished_at()) {
-                            Some(None) => since = clock::now(),
-                            Some(Some(finished)) if finished > since => since = finished,
-                            _ => return Err(Unanswered { fault: Fault::HeadTimeout, unsent: None }),
-                        },
-                    }
-                }
-=======
         let mut answer = std::pin::pin!(answer);
-        let mut since = clock::now();
+        let mut look_at = since + STALLED;
         let outcome = loop {
-            let left = self.timeouts.response_head.map(|patience| (since + patience).since(clock::now()));
-            let step = left.map_or(STALLED, |left| left.min(STALLED));
-            match tokio::time::timeout(step, &mut answer).await {
+            let over = self.timeouts.response_head.map(|patience| since + patience);
+            let until = over.map_or(look_at, |over| over.min(look_at));
+            match tokio::time::timeout_at(clock::instant(until), &mut answer).await {
                 Ok(outcome) => break outcome,
-                Err(_) if left != Some(step) => self.wake_if_paused(),
+                Err(_) if over != Some(until) => {
+                    self.wake_if_paused();
+                    look_at = until + STALLED;
+                }
                 Err(_) => match self.upload.as_ref().map(|upload| upload.finished_at()) {
                     Some(None) => since = clock::now(),
                     Some(Some(finished)) if finished > since => since = finished,
                     _ => return Err(Unanswered { fault: Fault::HeadTimeout, unsent: None }),
                 },
->>>>>>> Stashed changes
             }
         };
         outcome.map_err(|error| {

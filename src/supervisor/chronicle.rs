@@ -12,8 +12,7 @@ use crate::domain::time::Moment;
 use crate::domain::words::{Phase, StopCause, WakeCause, WakeOutcome};
 use crate::metrics::{Being, ServiceMetrics};
 use crate::store::{
-    Activity, REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store,
-    WakeFailed,
+    REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store, WakeFailed,
 };
 use crate::supervisor::actor::Actor;
 
@@ -221,12 +220,6 @@ impl Actor {
                         };
                     }
                     self.chronicle.asleep(stopping.cause, Some(took), stopping.paused);
-                    if stopping.paused {
-                        // Its idle clock goes on, towards the stop that follows a pause.
-                        let since = clock::wall_at(self.shared.gate.last_active());
-                        let quiet = vec![(self.name(), Activity::Quiet { since })];
-                        drop(self.tools.store.activities(quiet));
-                    }
                 }
             }
             (Phase::Stopping, Input::StopEnded { .. }) if after == Phase::Ready => {

@@ -195,7 +195,9 @@ impl Actor {
         }
         // What was written of an earlier run of the container says nothing about this one.
         let of_this_run = |since: &Timestamp| container.started_at.is_none_or(|started| *since >= started);
-        let stopping = memory.stop_intent.as_ref().filter(|intent| intent.container_id == container.id.0);
+        let intended = memory.stop_intent.as_ref();
+        let stopping =
+            intended.filter(|intent| intent.container_id == container.id.0 && of_this_run(&intent.at));
         self.input(Input::Found(Found {
             sighting,
             settled,

@@ -39,7 +39,7 @@ impl Claim {
 
     /// Whether Docker has been told.
     pub(super) fn is_sent(&self) -> bool {
-        self.0.load(Ordering::Acquire) == SENT
+        self.state.load(Ordering::Acquire) == SENT
     }
 
     /// Takes the order back, if it has not been sent.
@@ -104,7 +104,16 @@ async fn carry_out(
         cause: order.cause,
         at: clock::wall(),
     };
-    if let Err(error) = store.intend_stop(order.service.clone(), intent).await {
+    // Nobody waits for the disk: who comes meanwhile takes the order back at once.
+    let noted = tokio::select! {
+        biased;
+        () = order.claim.taken_back.notified() => {
+            store.clear_intent(order.service.clone());
+            return (StopEnd::Cancelled, None);
+        }
+        noted = store.intend_stop(order.service.clone(), intent) => noted,
+    };
+    if let Err(error) = noted {
         // A full disk must not keep everything awake; what is lost is what a crash right now would
         // have to know.
         tracing::warn!(service = %order.service, %error, "the stop is ordered without a record of it");
@@ -124,7 +133,14 @@ async fn carry_out(
                 // Whether it was told to stop is unknown: it gets no request until that is clear.
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(error) => return settle(engine, &id, order, &error).await,
+            Err(error) => {
+                let settled = settle(engine, &id, order, &error).await;
+                if settled.0 == StopEnd::Failed {
+                    // It goes on; the next process must not finish what Docker would not begin.
+                    store.clear_intent(order.service.clone());
+                }
+                return settled;
+            }
         }
     }
 }

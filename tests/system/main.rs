@@ -11,23 +11,19 @@
     reason = "tests of a built binary live in real time, block, and panic with what went wrong"
 )]
 
-mod cold;
-mod crowd;
-mod harness;
-<<<<<<< Updated upstream
-mod in_use;
-mod overhead;
-mod page;
-mod stop_race;
-=======
-
 mod bad_input;
 mod by_hand;
 mod caddy_restart;
+mod cold;
+mod crowd;
 mod engine_faults;
 mod figures;
+mod harness;
+mod in_use;
 mod kill9;
+mod overhead;
+mod page;
 mod reload;
 mod restarts;
 mod shutdown;
->>>>>>> Stashed changes
+mod stop_race;

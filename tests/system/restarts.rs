@@ -21,7 +21,7 @@ fn body(number: u64, length: usize) -> Vec<u8> {
 
 /// GETs and POSTs with a body in turn, each on a connection of its own.
 fn ask(target: &Target, number: u64) -> io::Result<Answer> {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return Request::get(HOST, "/").send(target);
     }
     let sent = body(number, 50_000);

@@ -11,6 +11,8 @@ use wakedock::caddy::{lexer, render};
 use wakedock::config::{CaddyAddress, CaddyConfig, CaddyTls, Listen};
 use wakedock::domain::host::HostPattern;
 
+use crate::support::committed::committed;
+
 use super::real::caddy;
 use super::{config, hosts, own, sites};
 
@@ -44,7 +46,7 @@ fn every_kind() -> Vec<(String, String)> {
 
 #[test]
 fn golden_managed_auto() {
-    assert_eq!(text(SOME, &config(), NEWER), include_str!("golden/managed_auto.caddy"));
+    committed("tests/it/caddy/golden/managed_auto.caddy", &text(SOME, &config(), NEWER));
 }
 
 #[test]
@@ -55,13 +57,13 @@ fn golden_managed_off() {
         admin: CaddyAddress::Unix("/run/caddy/admin.sock".into()),
         ..config()
     };
-    assert_eq!(text(SOME, &config, Features::default()), include_str!("golden/managed_off.caddy"));
+    committed("tests/it/caddy/golden/managed_off.caddy", &text(SOME, &config, Features::default()));
 }
 
 #[test]
 fn golden_import_file() {
     let text = render::import_file(&sites(SOME), &config()).unwrap();
-    assert_eq!(text, include_str!("golden/import_auto.caddy"));
+    committed("tests/it/caddy/golden/import_auto.caddy", &text);
 }
 
 /// Trap 25: the same routes are the same text, in whatever order they came.
