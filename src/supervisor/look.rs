@@ -26,6 +26,9 @@ pub(super) const AT_ONCE: usize = 8;
 /// not keep us from seeing the others.
 const TURN: Duration = Duration::from_secs(1);
 
+/// Docker and WakeDock round the same moment each in its own way.
+const ROUNDING: Duration = Duration::from_millis(100);
+
 /// Who waits for what is seen.
 #[derive(Debug, Default)]
 pub(super) struct Looking {
@@ -194,7 +197,8 @@ impl Actor {
             self.next_upstream(*address);
         }
         // What was written of an earlier run of the container says nothing about this one.
-        let of_this_run = |since: &Timestamp| container.started_at.is_none_or(|started| *since >= started);
+        let of_this_run =
+            |at: &Timestamp| container.started_at.is_none_or(|started| started.since(*at) <= ROUNDING);
         let intended = memory.stop_intent.as_ref();
         let stopping =
             intended.filter(|intent| intent.container_id == container.id.0 && of_this_run(&intent.at));
