@@ -14,7 +14,8 @@ fn awake(stop_after: &str) -> (App, WakeDock) {
     let app = App::builder("hand").create();
     let dock = asleep(&app, stop_after);
     assert_eq!(dock.get(HOST, "/").status(), 200);
-    assert_eq!(dock.phase("app"), Some("ready"));
+    // The client has its answer a moment before everybody else is told.
+    dock.wait_phase("app", "ready", SOON);
     (app, dock)
 }
 

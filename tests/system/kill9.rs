@@ -104,7 +104,7 @@ fn killed_while_ready_and_quiet() {
     let again = off_after(&app, Instant::now());
     assert_eq!(app.starts(), starts);
     assert!(again >= Duration::from_millis(2900), "stopped {again:?} after a request");
-    eprintln!("figure: a deadline that passed while away is carried out {late:.0?} after the return");
+    eprintln!("figure: a deadline that passed while away is carried out {late:.2?} after the return");
 }
 
 /// The last use before the kill counts, however little time there was to write it down.
