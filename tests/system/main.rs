@@ -11,6 +11,7 @@
     reason = "tests of a built binary live in real time, block, and panic with what went wrong"
 )]
 
+mod back_off;
 mod cold;
 mod crowd;
 mod harness;
