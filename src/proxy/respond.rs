@@ -320,6 +320,8 @@ mod tests {
                 Reason::BadRequest => &[400],
                 Reason::TooLarge => &[413, 414, 431],
                 Reason::Internal => &[500],
+                // As the operator's rule says.
+                Reason::Ignored => &[],
             };
             assert!(statuses.contains(&verdict.status.as_u16()), "{trouble:?}: {verdict:?}");
             assert_eq!(verdict.retry_after.is_some(), verdict.status == 503, "{trouble:?}");
