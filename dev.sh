@@ -406,6 +406,7 @@ tests() {
   need shellcheck shellcheck
   need curl curl ca-certificates
   need chromium chromium
+  need chromedriver chromium-driver
   need ip iproute2
   caddy_program
   engine

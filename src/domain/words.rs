@@ -126,6 +126,8 @@ words! {
         BadRequest => "bad-request",
         TooLarge => "too-large",
         Internal => "internal",
+        /// A rule of the operator's answered.
+        Ignored => "ignored",
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn newest(lines: &[String], budget: usize) -> String {
     let mut left = budget;
     for line in lines.iter().rev() {
         let line = beginning(line, left.min(300));
-        let size = line.chars().map(escaped_len).sum::<usize>() + 1;
+        let size = escaped(&line) + 1;
         if size > left {
             break;
         }
@@ -29,6 +29,11 @@ pub(super) fn newest(lines: &[String], budget: usize) -> String {
     }
     kept.reverse();
     kept.join("\n")
+}
+
+/// How many bytes a text takes when escaped.
+pub(super) fn escaped(text: &str) -> usize {
+    text.chars().map(escaped_len).sum()
 }
 
 fn escaped_len(character: char) -> usize {

@@ -18,6 +18,7 @@ use crate::html::{Language, RenderError, assets, clip, render};
 const TITLE: usize = 260;
 const MESSAGE: usize = 700;
 const LOG: usize = 1200;
+const QUERY: usize = 300;
 
 /// The fields that go with every one of these pages, beside its status and `Retry-After`: never
 /// cached, never indexed, nothing loaded, no address passed on.
@@ -48,6 +49,8 @@ pub struct WaitingView<'a> {
     pub message: Option<&'a str>,
     pub theme: Theme,
     pub language: Language,
+    /// Of the address that was asked for.
+    pub query: Option<&'a str>,
     pub state: WaitingState<'a>,
 }
 
@@ -97,6 +100,8 @@ pub struct RefusalView<'a> {
     pub title: &'a str,
     pub theme: Theme,
     pub language: Language,
+    /// Of the address that was asked for.
+    pub query: Option<&'a str>,
     pub refused: Refused,
     /// When to look again, where that may help: the page then loads itself.
     pub retry_after: Option<Duration>,
@@ -145,6 +150,10 @@ struct Frame {
     live: bool,
     /// Seconds until the page loads itself; with a script, only without one.
     refresh: Option<u64>,
+    /// The address it then loads, as the rest of the attribute. Without one, browsers take an address
+    /// with a fragment for a place on the page that is there, and load nothing. It is a query alone:
+    /// no path of a stranger's can lead elsewhere. Empty where that would be too long.
+    again: String,
     /// For the script.
     data: Vec<(&'static str, String)>,
 }
@@ -184,7 +193,7 @@ struct RefusalContext {
 /// [`RenderError`] says which template is broken.
 pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
     let wording = Wording::of(view.language);
-    let again = view.state.look_again().as_secs();
+    let after = view.state.look_again().as_secs();
     let (phase, phrase) = match view.state {
         WaitingState::Waking { probing: false, .. } => ("waking", wording.waking),
         WaitingState::Waking { probing: true, .. } => ("waking", wording.probing),
@@ -193,6 +202,7 @@ pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
     };
     let mut frame = frame(view.title, view.theme, view.language, phase, phrase);
     frame.live = true;
+    frame.again = again_at(view.query);
     if let WaitingState::Waking { probing: true, .. } = view.state {
         frame.data.push(("step", "probing".into()));
     }
@@ -207,8 +217,8 @@ pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
         hint: None,
     };
     match view.state {
-        WaitingState::Waking { elapsed, usual, .. } => follow(&mut context, wording, elapsed, usual, again),
-        WaitingState::Stopping { usual } => follow(&mut context, wording, Duration::ZERO, usual, again),
+        WaitingState::Waking { elapsed, usual, .. } => follow(&mut context, wording, elapsed, usual, after),
+        WaitingState::Stopping { usual } => follow(&mut context, wording, Duration::ZERO, usual, after),
         WaitingState::Failed { retry_after, log } => {
             context.wait = wording::fill(wording.wait, &wording::duration_up(retry_after));
             context.log = clip::newest(log, LOG);
@@ -225,7 +235,7 @@ fn follow(
     wording: &'static Wording,
     elapsed: Duration,
     usual: Option<Duration>,
-    again: u64,
+    after: u64,
 ) {
     let late = usual.is_some_and(|usual| elapsed > usual);
     let shown = usual.map(wording::duration_up);
@@ -236,8 +246,8 @@ fn follow(
         progress: usual.map(|usual| progress(elapsed, usual)),
         label: wording.progress,
     });
-    context.hint = Some(wording::fill(wording.hint, &format!("{again} s")));
-    context.frame.refresh = Some(again);
+    context.hint = Some(wording::fill(wording.hint, &format!("{after} s")));
+    context.frame.refresh = Some(after);
     let both = |phrase: Phrase| format!("{}|{}", phrase.word, phrase.what);
     let data = &mut context.frame.data;
     data.push(("elapsed", elapsed.as_millis().to_string()));
@@ -269,8 +279,15 @@ pub fn refusal(view: &RefusalView<'_>) -> Result<String, RenderError> {
     let phrase = (wording.refused)(view.refused);
     let mut frame = frame(view.title, view.theme, view.language, "refused", phrase);
     frame.refresh = view.retry_after.map(|after| after.as_secs().max(1));
+    frame.again = again_at(view.query);
     let helps = !matches!(view.refused, Refused::UnknownHost | Refused::Disabled);
     render("waiting/refusal.html", &RefusalContext { frame, retry: helps.then_some(wording.retry) })
+}
+
+/// The same address without its fragment, which only the browser knows.
+fn again_at(query: Option<&str>) -> String {
+    let query = query.unwrap_or_default();
+    if clip::escaped(query) <= QUERY { format!("; url=?{query}") } else { String::new() }
 }
 
 fn frame(title: &str, theme: Theme, language: Language, phase: &'static str, phrase: Phrase) -> Frame {
@@ -291,6 +308,7 @@ fn frame(title: &str, theme: Theme, language: Language, phase: &'static str, phr
         what: phrase.what,
         live: false,
         refresh: None,
+        again: String::new(),
         data: Vec::new(),
     }
 }

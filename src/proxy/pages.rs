@@ -17,17 +17,23 @@ use crate::proxy::respond::{Page, Trouble, Verdict, verdict};
 use crate::supervisor::handle::{ServiceHandle, Snapshot, WakeStep};
 
 /// A person who asked: somebody whose browser shows the answer as a page. Their language is read
-/// only where there is a page for them.
-pub(super) struct Reader(Option<HeaderValue>);
+/// only where there is a page for them. The query is for the page to ask for the same again.
+pub(super) struct Reader {
+    languages: Option<HeaderValue>,
+    query: Option<Box<str>>,
+}
 
 impl Reader {
     /// `None`: a program asked.
     pub(super) fn of(request: &Request<Incoming>) -> Option<Self> {
-        ask::is_navigation(request).then(|| Self(request.headers().get(ACCEPT_LANGUAGE).cloned()))
+        ask::is_navigation(request).then(|| Self {
+            languages: request.headers().get(ACCEPT_LANGUAGE).cloned(),
+            query: request.uri().query().map(Into::into),
+        })
     }
 
     fn language(&self) -> Language {
-        let accepted = self.0.as_ref().and_then(|value| value.to_str().ok());
+        let accepted = self.languages.as_ref().and_then(|value| value.to_str().ok());
         accepted.map_or_else(Language::default, Language::from_accept)
     }
 }
@@ -44,27 +50,27 @@ pub(super) fn for_service(
     let spec = service.spec();
     let page = &spec.waiting_page;
     let title = page.title.as_deref().unwrap_or(host);
-    let language = reader.language();
     let log = snapshot.failure.as_deref().filter(|_| page.show_logs).map_or(&[][..], |failure| &failure.log);
     let state = match trouble {
         Trouble::Waking { .. } => waking(&snapshot),
         Trouble::Refused(Refusal::Failed { retry_after } | Refusal::BackingOff { retry_after }) => {
             WaitingState::Failed { retry_after: *retry_after, log }
         }
-        other => return refusal(title, page.theme, language, other),
+        other => return refusal(title, page.theme, reader, other),
     };
     rendered(waiting::page(&WaitingView {
         title,
         message: page.message.as_deref(),
         theme: page.theme,
-        language,
+        language: reader.language(),
+        query: reader.query.as_deref(),
         state,
     }))
 }
 
 /// The form of an answer about a host that no service has.
 pub(super) fn for_nobody(host: &str, reader: Option<&Reader>, trouble: &Trouble) -> Page {
-    reader.map_or(Page::Text, |reader| refusal(host, Theme::Auto, reader.language(), trouble))
+    reader.map_or(Page::Text, |reader| refusal(host, Theme::Auto, reader, trouble))
 }
 
 fn waking(snapshot: &Snapshot) -> WaitingState<'static> {
@@ -88,10 +94,17 @@ pub(super) fn look_again(snapshot: &Snapshot) -> Duration {
     waking(snapshot).look_again()
 }
 
-fn refusal(title: &str, theme: Theme, language: Language, trouble: &Trouble) -> Page {
+fn refusal(title: &str, theme: Theme, reader: &Reader, trouble: &Trouble) -> Page {
     let Some(refused) = refused(trouble) else { return Page::Text };
     let Verdict { retry_after, .. } = verdict(trouble);
-    rendered(waiting::refusal(&RefusalView { title, theme, language, refused, retry_after }))
+    rendered(waiting::refusal(&RefusalView {
+        title,
+        theme,
+        language: reader.language(),
+        query: reader.query.as_deref(),
+        refused,
+        retry_after,
+    }))
 }
 
 /// The refusals that have a page; the rest is for programs.

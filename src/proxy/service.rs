@@ -173,6 +173,7 @@ impl Exchange<'_> {
                 Rc::clone(self.connection),
                 downstream,
                 upstream,
+                service.clone(),
                 lease,
                 silent_stream,
             ));

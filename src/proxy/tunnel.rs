@@ -19,13 +19,19 @@ use crate::clock;
 use crate::domain::time::Moment;
 use crate::proxy::connection::Connection;
 use crate::proxy::io::Downstream;
+use crate::supervisor::handle::ServiceHandle;
 use crate::supervisor::lease::{Lease, SilentLease};
+
+/// What a container said last may still be on its way when it has ended. Its end itself may never
+/// come: its network goes with it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Joins the two sides once both have left HTTP, until both are done.
 pub(super) async fn join(
     connection: Rc<Connection>,
     downstream: OnUpgrade,
     upstream: OnUpgrade,
+    service: ServiceHandle,
     lease: Lease,
     silent_after: Option<Duration>,
 ) {
@@ -43,6 +49,7 @@ pub(super) async fn join(
         tracing::error!("an upgraded connection is not what it was");
         return;
     };
+    let dialled = lease.upstream();
     let tunnel = Tunnel {
         downstream,
         upstream,
@@ -52,8 +59,17 @@ pub(super) async fn join(
         silence: silent_after.map(|after| Silence { after, last: clock::now(), alarm: None }),
         scratch: &connection.worker.scratch,
     };
-    if let Err(error) = tunnel.await {
-        tracing::debug!(%error, "an upgraded stream broke");
+    let over = async {
+        service.outlives(dialled).await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        ended = tunnel => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "an upgraded stream broke");
+            }
+        }
+        () = over => tracing::debug!("the container of an upgraded stream is gone"),
     }
 }
 

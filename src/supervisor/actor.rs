@@ -300,7 +300,11 @@ impl Actor {
                 });
                 self.chronicle.answers(awake.unpaused);
                 self.known = Some(awake.known);
-                self.next_upstream(awake.address);
+                // What was only unpaused kept its address and every connection.
+                let is_same = self.upstream.is_some_and(|upstream| upstream.address == awake.address);
+                if !(awake.unpaused && is_same) {
+                    self.next_upstream(awake.address);
+                }
                 self.input(Input::WakeEnded { order, result: Ok(()), clean_up: false });
             }
             Err(problem) => {

@@ -298,6 +298,22 @@ impl ServiceHandle {
         }
     }
 
+    /// Resolves when an upstream is over: its container ended, or answers elsewhere by now. A pause
+    /// is no end.
+    pub async fn outlives(&self, upstream: Upstream) {
+        let mut snapshots = self.watch();
+        let over = |snapshot: &Snapshot| match snapshot.phase {
+            Phase::Asleep => !snapshot.paused,
+            Phase::Ready => self.0.gate.upstream() != Some(upstream),
+            Phase::Failed => true,
+            Phase::Waking | Phase::Stopping => false,
+        };
+        if snapshots.wait_for(over).await.is_err() {
+            // Let go: nobody knows any more.
+            std::future::pending().await
+        }
+    }
+
     pub(super) fn send(&self, message: Message) {
         let _ = self.0.messages.send(message);
     }

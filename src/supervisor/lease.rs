@@ -107,6 +107,12 @@ impl Gate {
         }
     }
 
+    /// Where requests go, or went last.
+    #[must_use]
+    pub fn upstream(&self) -> Option<Upstream> {
+        **self.upstream.load()
+    }
+
     /// How many leases are out.
     #[must_use]
     pub fn leases(&self) -> u64 {

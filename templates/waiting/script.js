@@ -88,6 +88,8 @@ const listen = () => {
   };
 };
 
+// The link would lose the fragment.
+element('retry').firstElementChild.onclick = () => { location.reload(); return false; };
 if (phase !== 'failed') listen();
 setInterval(tick, 1000);
 tick();

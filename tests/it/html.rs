@@ -39,15 +39,17 @@ fn states(log: &[String]) -> Vec<(&'static str, WaitingState<'_>)> {
 /// Every page there is, in every state, theme and language, with these texts of others on it.
 fn all_pages(title: &str, message: Option<&str>, log: &[String]) -> Vec<(String, String)> {
     let mut pages = Vec::new();
+    // The longest that a page names, and so full of others' marks as an address can be.
+    let query = "a='<\">&".repeat(11);
     for theme in [Theme::Auto, Theme::Light, Theme::Dark] {
         for &language in Language::ALL {
             for (name, state) in states(log) {
-                let view = WaitingView { title, message, theme, language, state };
+                let view = WaitingView { title, message, theme, language, query: Some(&query), state };
                 pages.push((format!("{name}, {theme:?}, {language:?}"), page(&view).unwrap()));
             }
             for &refused in Refused::ALL {
                 let retry_after = Some(seconds(5));
-                let view = RefusalView { title, theme, language, refused, retry_after };
+                let view = RefusalView { title, theme, language, query: Some(&query), refused, retry_after };
                 pages.push((format!("{refused:?}, {theme:?}, {language:?}"), refusal(&view).unwrap()));
             }
         }
@@ -62,6 +64,7 @@ fn english(state: WaitingState<'_>) -> String {
         message: None,
         theme: Theme::Auto,
         language: Language::English,
+        query: None,
         state,
     };
     page(&view).unwrap()
@@ -251,6 +254,7 @@ fn states_say_what_is_and_how_long_it_takes() {
         message: Some("Bonjour"),
         theme: Theme::Dark,
         language: Language::French,
+        query: None,
         state: WaitingState::Waking { probing: true, elapsed: seconds(4), usual: Some(seconds(6)) },
     };
     let html = page(&view).unwrap();
@@ -279,7 +283,7 @@ fn it_is_readable_without_script() {
         let html = english(state);
         let (_, after) = html.split_once(r#"<noscript><meta http-equiv="refresh" content=""#).unwrap();
         assert!(html.split_once("</head>").unwrap().0.contains("http-equiv"));
-        after.split_once('"').unwrap().0.parse::<u64>().unwrap()
+        after.split_once("; url=?\"").unwrap().0.parse::<u64>().unwrap()
     };
     let waking = |elapsed, usual| WaitingState::Waking { probing: false, elapsed, usual };
     assert_eq!(refresh(waking(seconds(1), Some(seconds(6)))), 5, "when it is usually ready");
@@ -290,6 +294,21 @@ fn it_is_readable_without_script() {
     assert_eq!(refresh(WaitingState::Stopping { usual: None }), 3);
     let failed = WaitingState::Failed { retry_after: Duration::from_millis(7_200), log: &[] };
     assert_eq!(failed.look_again(), seconds(8), "never before the next try is allowed");
+
+    let html = |query| {
+        page(&WaitingView {
+            title: "a",
+            message: None,
+            theme: Theme::Auto,
+            language: Language::English,
+            query: Some(query),
+            state: WaitingState::Stopping { usual: None },
+        })
+    };
+    let same = html("q=a%20b&c=\"d").unwrap();
+    assert!(same.contains(r#"content="3; url=?q=a%20b&amp;c=&quot;d""#), "{same}");
+    let long = html(&"&".repeat(61)).unwrap();
+    assert!(long.contains(r#"content="3">"#), "one too long to be named is left to the browser: {long}");
 }
 
 #[test]
@@ -315,7 +334,8 @@ fn themes_are_forced_or_left_to_the_browser() {
         (Theme::Dark, "dark", Some("all")),
     ] {
         let state = WaitingState::Stopping { usual: None };
-        let view = WaitingView { title: "a", message: None, theme, language: Language::English, state };
+        let view =
+            WaitingView { title: "a", message: None, theme, language: Language::English, query: None, state };
         let html = page(&view).unwrap();
         assert!(html.contains(&format!(r#"name="color-scheme" content="{scheme}""#)), "{theme:?}");
         let media = html.split_once("<style media=\"").map(|(_, after)| after.split_once('"').unwrap().0);
@@ -364,6 +384,7 @@ fn refusals_are_plain_and_say_what_to_do() {
         title: "cloud.example.com",
         theme: Theme::Auto,
         language: Language::English,
+        query: None,
         refused,
         retry_after,
     };
@@ -374,7 +395,7 @@ fn refusals_are_plain_and_say_what_to_do() {
         "{html}"
     );
     let html = refusal(&view(Refused::Draining, Some(Duration::from_millis(100)))).unwrap();
-    assert!(html.contains(r#"<meta http-equiv="refresh" content="1">"#), "{html}");
+    assert!(html.contains(r#"<meta http-equiv="refresh" content="1; url=?">"#), "{html}");
     assert!(html.contains("Try again") && !html.contains("<noscript>"), "{html}");
     let mut phrases: Vec<_> = Refused::ALL
         .iter()

@@ -1,7 +1,6 @@
 //! `docs/reference` says what the program says. `WAKEDOCK_BLESS=1` writes it anew.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use wakedock::clock;
 use wakedock::domain::name::ServiceName;
@@ -44,20 +43,21 @@ fn families() -> String {
             }
         }
     }
-    let mut page = String::from(
+    let page = String::from(
         "# Metrics\n\n`GET /metrics` on the admin listener, in the Prometheus text format. Made from what the \
          program serves.\n\nA label is a configured name or one of a closed list of words, never text from the \
          network. Requests for hosts that are nobody's count under the service `_unknown`.\n\n\
          | family | type | labels | what |\n|---|---|---|---|\n",
     );
-    let mut rows = 0;
+    // The exporter has no order of its own.
+    let mut rows = Vec::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
         let (name, help) = line.split_once(' ').unwrap();
         let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
         let own: Vec<_> = labels.get(name).into_iter().flatten().map(|label| format!("`{label}`")).collect();
-        writeln!(page, "| `{name}` | {kind} | {} | {help} |", own.join(", ")).unwrap();
-        rows += 1;
+        rows.push(format!("| `{name}` | {kind} | {} | {help} |\n", own.join(", ")));
     }
-    assert!(rows > 20, "found only {rows} families");
-    page
+    assert!(rows.len() > 20, "found only {} families", rows.len());
+    rows.sort();
+    page + &rows.concat()
 }

@@ -60,7 +60,7 @@ fn cases() -> Vec<Case> {
         ("a port that is none", service(json!({ "port": 65536 })), &[("services[0].port", "65536")]),
         (
             "no container",
-            json!({ "services": [{ "name": "one", "hosts": ["one.test"], "port": 80 }] }),
+            json!({ "services": [{ "name": "one", "hosts": [], "port": 80 }] }),
             &[("services[0].container", "")],
         ),
         (

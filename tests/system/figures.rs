@@ -58,6 +58,7 @@ const REASONS: &[&str] = &[
     "bad-request",
     "too-large",
     "internal",
+    "ignored",
 ];
 const CAUSES: &[&str] = &["idle", "manual", "failed_wake", "shutdown", "external", "schedule", "pressure"];
 const OPERATIONS: &[&str] =

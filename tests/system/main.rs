@@ -11,6 +11,7 @@
     reason = "tests of a built binary live in real time, block, and panic with what went wrong"
 )]
 
+mod back_off;
 mod bad_input;
 mod by_hand;
 mod caddy_restart;

@@ -65,8 +65,10 @@ impl Caddy {
 
     /// What it runs.
     pub fn config(&self) -> Value {
-        let answer =
-            Request::get(&self.admin_host(), "/config/").send(&self.admin()).expect("Caddy's admin API");
+        // A load closes the connections of the admin API, also one that is just being made.
+        let answer = eventually(Duration::from_secs(5), "Caddy's admin API answers", || {
+            Request::get(&self.admin_host(), "/config/").send(&self.admin()).ok()
+        });
         assert_eq!(answer.status(), 200, "/config/: {}", answer.text());
         answer.json()
     }
