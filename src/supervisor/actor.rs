@@ -498,6 +498,11 @@ impl Actor {
 
     /// Tells everybody who watches, where there is something new.
     pub(super) fn publish(&mut self) {
+        if self.machine.is_retired() {
+            // What becomes of the container is nobody's to say here any more. To tell that it
+            // sleeps would end the streams that are still inside.
+            return;
+        }
         let phase = self.machine.phase();
         let step = self.step;
         let usual = self.chronicle.usual();

@@ -164,3 +164,20 @@ async fn an_edit_drops_nothing() {
     pass(millis(2200)).await;
     assert_eq!(phase(&same), Phase::Asleep);
 }
+
+/// Who is inside when the service is let go stays inside: nothing was stopped, nothing ends there.
+#[tokio::test(start_paused = true)]
+async fn being_let_go_ends_nobody_inside() {
+    let (world, handle) = ready(&spec("app")).await;
+    let lease = handle.lease().unwrap();
+    let upstream = lease.upstream();
+    let stream = tokio::spawn(async move {
+        handle.outlives(upstream).await;
+        drop(lease);
+    });
+    world.fleet.apply(&[]);
+    pass(secs(120)).await;
+    assert!(!stream.is_finished());
+    assert_eq!(world.engine.state("app"), ContainerState::Running);
+    assert_eq!(world.engine.count(Call::Stop), 0);
+}
