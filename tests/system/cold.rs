@@ -7,6 +7,9 @@ use serde_json::json;
 
 use crate::harness::{App, Caddy, Connection, H2Connection, Request, Target, WakeDock, WebSocket, shared};
 
+/// A container starts in a fraction of a second, and the longest answer takes three.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// A kind of request: sends it, checks the answer, panics where it is not the application's own.
 type Kind = fn(&Target, &str);
 
@@ -141,7 +144,9 @@ impl Sleepers {
             assert_eq!((app.state().as_str(), self.dock.phase(kind)), (state, Some("asleep")), "{kind}");
             let began = Instant::now();
             send(target, &host(kind));
-            eprintln!("figure: cold {kind} {way}, {state}: answered in {:?}", began.elapsed());
+            let took = began.elapsed();
+            eprintln!("figure: cold {kind} {way}, {state}: answered in {took:?}");
+            assert!(took < LONGEST, "{kind} {way}: {took:?}");
             assert!(app.running(), "{kind}");
             assert_eq!(self.dock.phase(kind), Some("ready"));
             let by_us = usize::from(state != "paused");

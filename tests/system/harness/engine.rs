@@ -97,7 +97,10 @@ impl Bridge {
         let number = (1..255)
             .find(|number| {
                 Command::new("ip")
-                    .args(["link", "add", &format!("wdtest{number}"), "type", "bridge"])
+                    .args(["link", "add", &format!("wdtest{number}")])
+                    // Without an address of its own it takes one from its ports, and each container
+                    // that starts or ends then stalls the others until they ask for the new one.
+                    .args(["address", &format!("02:57:44:00:00:{number:02x}"), "type", "bridge"])
                     .output()
                     .expect("the command `ip`")
                     .status
