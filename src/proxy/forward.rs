@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -110,20 +111,36 @@ impl Forward<'_> {
         loop {
             let sent_to = self.lease.upstream();
             self.lease.forwarded();
-            let unanswered = match self.exchange(channel, request, now).await {
-                Ok((response, returning)) => return Ok(Answered { response, returning, lease: self.lease }),
+            let outcome = match channel {
+                Channel::Http1(mut connection) => {
+                    let answer = pin!(connection.try_send_request(request));
+                    let outcome = self.in_time(answer, now).await;
+                    outcome.map(|response| (response, Some(connection)))
+                }
+                Channel::Http2(mut connection) => {
+                    let answer = pin!(connection.try_send_request(request));
+                    self.in_time(answer, now).await.map(|response| (response, None))
+                }
+            };
+            let unanswered = match outcome {
+                Ok((response, http1)) => {
+                    let upstream = self.lease.upstream();
+                    let returning = http1.map(|http1| Returning::new(self.worker, upstream, http1));
+                    return Ok(Answered { response, returning, lease: self.lease });
+                }
                 Err(unanswered) => unanswered,
             };
-            let again = unanswered.unsent.or_else(|| {
-                let broke = matches!(unanswered.fault, Fault::Terminated(_));
-                broke.then(|| spare.take()).flatten().map(Spare::request)
-            });
-            match again {
-                Some(again) if !tried => request = again,
-                _ => return Err(unanswered.fault),
-            }
+            let broke = matches!(unanswered.fault, Fault::Terminated(_));
+            let unsent = unanswered.unsent;
+            let Some(again) = unsent
+                .or_else(|| broke.then(|| spare.take()).flatten().map(Spare::request))
+                .filter(|_| !tried)
+            else {
+                return Err(unanswered.fault);
+            };
+            request = again;
             tried = true;
-            self = self.look_again(sent_to).await?;
+            self.renew_apart(sent_to).await.map_err(Fault::Refused)?;
             channel = self.connect_at(&mut now).await?;
         }
     }
@@ -139,7 +156,8 @@ impl Forward<'_> {
 
     /// A fresh connection, and when there was one.
     async fn connect_at(&mut self, now: &mut Moment) -> Result<Channel, Fault> {
-        let channel = self.connect().await;
+        // Apart: most requests find a connection, and need not carry what making one takes.
+        let channel = Box::pin(self.connect()).await;
         *now = clock::now();
         channel
     }
@@ -154,7 +172,7 @@ impl Forward<'_> {
         loop {
             let upstream = self.lease.upstream();
             let left = until.map(|until| until.since(clock::now()));
-            let mut dial = std::pin::pin!(within(left, dial::connect(upstream.address)));
+            let mut dial = pin!(within(left, dial::connect(upstream.address)));
             let outcome = match tokio::time::timeout(SLOW, &mut dial).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
@@ -213,9 +231,9 @@ impl Forward<'_> {
         }
     }
 
-    async fn look_again(mut self, upstream: Upstream) -> Result<Self, Fault> {
-        self.renew(upstream).await.map_err(Fault::Refused)?;
-        Ok(self)
+    /// The same, in memory of its own: hardly any request comes to this.
+    fn renew_apart(&mut self, upstream: Upstream) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + '_>> {
+        Box::pin(self.renew(upstream))
     }
 
     /// Has the container looked at again and takes a lease that tells the truth; where there is
@@ -233,25 +251,6 @@ impl Forward<'_> {
         Ok(())
     }
 
-    async fn exchange(
-        &self,
-        channel: Channel,
-        request: Request<RequestBody>,
-        now: Moment,
-    ) -> Result<(Response<Incoming>, Option<Returning>), Unanswered> {
-        match channel {
-            Channel::Http1(mut connection) => {
-                let response = self.in_time(connection.try_send_request(request), now).await?;
-                let returning = Returning::new(self.worker, self.lease.upstream(), connection);
-                Ok((response, Some(returning)))
-            }
-            Channel::Http2(mut connection) => {
-                let response = self.in_time(connection.try_send_request(request), now).await?;
-                Ok((response, None))
-            }
-        }
-    }
-
     /// Somebody paused the container under this request: it waits like any other that came later.
     fn wake_if_paused(&self) {
         if self.service.snapshot().paused {
@@ -263,10 +262,9 @@ impl Forward<'_> {
     /// upload takes as long as it takes.
     async fn in_time<E: Into<Unsent>>(
         &self,
-        answer: impl Future<Output = Result<Response<Incoming>, E>>,
+        mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, E>>>,
         mut since: Moment,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let mut answer = std::pin::pin!(answer);
         let mut look_at = since + STALLED;
         let outcome = loop {
             let over = self.timeouts.response_head.map(|patience| since + patience);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
 use crate::clock;
 use crate::domain::service::UpstreamProtocol;
@@ -13,7 +14,7 @@ use crate::domain::time::Moment;
 use crate::domain::words::{Reason, Refusal};
 use crate::metrics::{AnsweredBy, ServiceMetrics};
 use crate::proxy::ask::{self, Host};
-use crate::proxy::body::{RequestBody, ResponseBody};
+use crate::proxy::body::{RequestBody, ResponseBody, Upload};
 use crate::proxy::cold::{self, Admitted};
 use crate::proxy::connection::Connection;
 use crate::proxy::events;
@@ -93,7 +94,22 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
             }
         }
     };
-    match exchange.forward(&service, lease, &mut waited, trusted, request, active).await {
+    let (request, going) = exchange.prepare(&service, &lease, trusted, request);
+    let forward = Forward {
+        worker,
+        service: &service,
+        timeouts: &exchange.settings.timeouts,
+        hold_timeout: going.hold_timeout,
+        http2: going.http2,
+        lease,
+        waited: &mut waited,
+        upload: going.upload,
+    };
+    let outcome = match forward.send(request).await {
+        Ok(answered) => exchange.finish(&service, answered, going.back, waited, active),
+        Err(fault) => Err((fault, active)),
+    };
+    match outcome {
         Ok(mut response) => {
             // An application that names its answers itself keeps its own name.
             response.headers_mut().entry(&X_REQUEST_ID).or_insert_with(|| exchange.request_id.clone());
@@ -108,16 +124,32 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     }
 }
 
+/// What a request needs on its way, besides itself.
+struct Going {
+    http2: bool,
+    hold_timeout: Duration,
+    upload: Option<Rc<Upload>>,
+    back: Back,
+}
+
+/// What its answer will need.
+struct Back {
+    /// The client's side of an upgrade that it asked for.
+    downstream: Option<OnUpgrade>,
+    silent_stream: Option<Duration>,
+    /// The trailers of gRPC are to be announced.
+    grpc_trailers: bool,
+}
+
 impl Exchange<'_> {
-    async fn forward(
+    /// Makes the client's request the one that goes to the upstream.
+    fn prepare(
         &self,
         service: &ServiceHandle,
-        lease: Lease,
-        waited: &mut Option<Duration>,
+        lease: &Lease,
         trusted: bool,
         mut request: Request<Incoming>,
-        active: Active,
-    ) -> Result<Response<ResponseBody>, (Fault, Active)> {
+    ) -> (Request<RequestBody>, Going) {
         let (protocol, hold_timeout, silent_stream) = {
             let spec = service.spec();
             (spec.protocol, spec.hold_timeout, spec.idle.silent_stream)
@@ -138,33 +170,36 @@ impl Exchange<'_> {
         self.rewrite(&mut request, trusted);
         let (parts, body) = request.into_parts();
         let (body, upload) =
-            RequestBody::new(body, &lease, &self.connection.state, self.settings.timeouts.body);
+            RequestBody::new(body, lease, &self.connection.state, self.settings.timeouts.body);
         let mut request = Request::from_parts(parts, body);
         forward::for_http1(&mut request);
-        if let Some((Some(protocol), _)) = &wanted {
-            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            request.headers_mut().insert(UPGRADE, protocol.clone());
-        }
-        let forward = Forward {
-            worker: &self.connection.worker,
-            service,
-            timeouts: &self.settings.timeouts,
-            hold_timeout,
-            http2,
-            lease,
-            waited,
-            upload,
-        };
-        let Answered { mut response, returning, lease } = match forward.send(request).await {
-            Ok(answered) => answered,
-            Err(fault) => return Err((fault, active)),
-        };
+        let downstream = wanted.map(|(protocol, downstream)| {
+            if let Some(protocol) = protocol {
+                request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+                request.headers_mut().insert(UPGRADE, protocol);
+            }
+            downstream
+        });
+        let back = Back { downstream, silent_stream, grpc_trailers };
+        (request, Going { http2, hold_timeout, upload, back })
+    }
+
+    /// Makes the upstream's answer the one that goes to the client.
+    fn finish(
+        &self,
+        service: &ServiceHandle,
+        answered: Answered,
+        back: Back,
+        waited: Option<Duration>,
+        active: Active,
+    ) -> Result<Response<ResponseBody>, (Fault, Active)> {
+        let Answered { mut response, returning, lease } = answered;
         *response.version_mut() = Version::HTTP_11;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let Some((_, downstream)) = wanted else { return Err((Fault::UnaskedUpgrade, active)) };
+            let Some(downstream) = back.downstream else { return Err((Fault::UnaskedUpgrade, active)) };
             let upstream = hyper::upgrade::on(&mut response);
             let protocol = response.headers_mut().remove(UPGRADE);
-            rewrite_response(response.headers_mut(), *waited);
+            rewrite_response(response.headers_mut(), waited);
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             if let Some(protocol) = protocol {
                 response.headers_mut().insert(UPGRADE, protocol);
@@ -175,12 +210,12 @@ impl Exchange<'_> {
                 upstream,
                 service.clone(),
                 lease,
-                silent_stream,
+                back.silent_stream,
             ));
             return Ok(response.map(|_| ResponseBody::full(bytes::Bytes::new(), active)));
         }
-        rewrite_response(response.headers_mut(), *waited);
-        if grpc_trailers && !response.headers().contains_key(TRAILER) {
+        rewrite_response(response.headers_mut(), waited);
+        if back.grpc_trailers && !response.headers().contains_key(TRAILER) {
             // HTTP/1.1 announces its trailers; hyper sends no others.
             response.headers_mut().insert(TRAILER, GRPC_TRAILERS.clone());
         }
