@@ -188,5 +188,9 @@ fn a_wake_from_pause_takes_hardly_longer_than_a_bare_unpause() {
     let median = figures.report("wake from pause");
     let whole = at(0.5, figures.wakes.iter().map(|wake| wake.as_secs_f64() * 1e3));
     assert!(median < OVERHEAD.as_secs_f64() * 1e3, "{median:.2} ms");
-    assert!(whole < WAKE_FROM_PAUSE.as_secs_f64() * 1e3, "the whole wake took {whole:.2} ms");
+    // Docker's own share is not ours: on a machine where a bare unpause takes that long by itself,
+    // no wake can be shorter.
+    let bare = at(0.5, figures.bare.iter().map(|bare| bare.as_secs_f64() * 1e3));
+    let limit = (WAKE_FROM_PAUSE.as_secs_f64() * 1e3).max(bare + OVERHEAD.as_secs_f64() * 1e3);
+    assert!(whole < limit, "the whole wake took {whole:.2} ms, a bare one {bare:.2} ms");
 }
