@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::lifecycle::How;
 use crate::domain::name::ServiceName;
 use crate::domain::time::Timestamp;
 use crate::domain::words::{StopCause, WakeCause, WakeOutcome};
@@ -17,19 +18,12 @@ pub enum Activity {
     Quiet { since: Timestamp },
 }
 
-/// How a service is put to sleep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopHow {
-    Stop,
-    Pause,
-}
-
 /// A stop that is about to be ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopIntent {
     /// The container the order is for: never a newer one of the same name.
     pub container_id: String,
-    pub how: StopHow,
+    pub how: How,
     pub cause: StopCause,
     pub at: Timestamp,
 }

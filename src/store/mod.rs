@@ -28,7 +28,7 @@ use tokio::sync::{oneshot, watch};
 pub use error::{CommitError, OpenStoreError, ReadStoreError};
 pub use memory::{
     Activity, Remembered, ServiceMemory, Session, SessionEnd, SessionReady, SessionStart, SessionStop,
-    StopHow, StopIntent, StoreHealth, Wake, WakeFailed,
+    StopIntent, StoreHealth, Wake, WakeFailed,
 };
 
 use crate::domain::name::ServiceName;

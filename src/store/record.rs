@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::lifecycle::How;
 use crate::domain::time::Timestamp;
 use crate::domain::words::{StopCause, WakeCause, WakeOutcome};
-use crate::store::memory::{Activity, ServiceState, Session, SessionStop, StopHow, StopIntent, Wake};
+use crate::store::memory::{Activity, ServiceState, Session, SessionStop, StopIntent, Wake};
 
 /// Why a record is not understood.
 #[derive(Debug, thiserror::Error)]
@@ -167,8 +168,8 @@ impl From<&StopIntent> for IntentV1 {
         Self {
             container_id: intent.container_id.clone(),
             how: match intent.how {
-                StopHow::Stop => HowV1::Stop,
-                StopHow::Pause => HowV1::Pause,
+                How::Stop => HowV1::Stop,
+                How::Pause => HowV1::Pause,
             },
             cause: intent.cause.as_str().into(),
             at: intent.at.as_millis(),
@@ -183,8 +184,8 @@ impl TryFrom<IntentV1> for StopIntent {
         Ok(Self {
             container_id: record.container_id,
             how: match record.how {
-                HowV1::Stop => StopHow::Stop,
-                HowV1::Pause => StopHow::Pause,
+                HowV1::Stop => How::Stop,
+                HowV1::Pause => How::Pause,
             },
             cause: word(StopCause::parse, record.cause)?,
             at: Timestamp::from_millis(record.at),

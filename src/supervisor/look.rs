@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock;
-use crate::domain::lifecycle::{Found, How, Input, Sighting};
+use crate::domain::lifecycle::{Found, Input, Sighting};
 use crate::domain::service::ServiceSpec;
 use crate::domain::time::Timestamp;
 use crate::domain::words::Phase;
 use crate::engine::locate;
 use crate::ports::{Container, ContainerEngine, ContainerState, Health, InspectError};
-use crate::store::{Activity, ServiceMemory, StopHow};
+use crate::store::{Activity, ServiceMemory};
 use crate::supervisor::actor::{Actor, Report};
 use crate::supervisor::wake::Known;
 
@@ -210,13 +210,7 @@ impl Actor {
                 Some(Activity::Busy) | None => None,
             },
             ready_since: memory.ready_since.filter(of_this_run).map(clock::moment_at),
-            stopping: stopping.map(|intent| {
-                let how = match intent.how {
-                    StopHow::Stop => How::Stop,
-                    StopHow::Pause => How::Pause,
-                };
-                (how, intent.cause)
-            }),
+            stopping: stopping.map(|intent| (intent.how, intent.cause)),
         }));
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::name::{ContainerName, ServiceName};
 use crate::domain::time::Moment;
 use crate::domain::words::StopCause;
 use crate::ports::{ContainerEngine, ContainerId, ContainerState, InspectError, OrderError};
-use crate::store::{StopHow, StopIntent, Store};
+use crate::store::{StopIntent, Store};
 
 const PENDING: u8 = 0;
 const SENT: u8 = 1;
@@ -95,15 +95,8 @@ async fn carry_out(
         Ok(None) => return (StopEnd::Done, None),
         Err(problem) => return (StopEnd::Failed, Some(problem)),
     };
-    let intent = StopIntent {
-        container_id: id.0.clone(),
-        how: match order.how {
-            How::Stop => StopHow::Stop,
-            How::Pause => StopHow::Pause,
-        },
-        cause: order.cause,
-        at: clock::wall(),
-    };
+    let intent =
+        StopIntent { container_id: id.0.clone(), how: order.how, cause: order.cause, at: clock::wall() };
     // Nobody waits for the disk: who comes meanwhile takes the order back at once.
     let noted = tokio::select! {
         biased;

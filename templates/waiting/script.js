@@ -1,10 +1,10 @@
-// What the page can do without: it follows the service's phase and loads itself again when the
-// service is ready. Everything it knows and says stands in the data attributes of <main>.
+// The page can do without: it follows the service's phase and loads itself again when that is
+// ready. All it knows and says stands in the data attributes of <main>.
 (() => {
 const element = (id) => document.getElementById(id);
 const main = element('main'), data = main.dataset, bar = element('bar');
 const now = () => performance.now();
-const say = (id, text) => { if (element(id) && element(id).textContent !== text) element(id).textContent = text; };
+const say = (id, text) => { const at = element(id); if (at && at.textContent !== text) at.textContent = text; };
 const show = (id, visible) => { if (element(id)) element(id).hidden = !visible; };
 const format = (ms) => {
   const s = Math.floor(ms / 1000);
@@ -64,7 +64,7 @@ const tick = () => {
 
 const listen = () => {
   heard = now();
-  source = new EventSource('/.wakedock/events');
+  source = new EventSource('/.wakedock/events?path=' + encodeURIComponent(location.pathname));
   source.onopen = () => show('note', false);
   source.addEventListener('phase', (event) => {
     heard = now();
@@ -93,5 +93,5 @@ element('retry').firstElementChild.onclick = () => { location.reload(); return f
 if (phase !== 'failed') listen();
 setInterval(tick, 1000);
 tick();
-addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
+window.onpageshow = (event) => { if (event.persisted) location.reload(); };
 })();

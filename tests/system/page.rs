@@ -113,6 +113,23 @@ fn a_person_sees_the_waiting_page_and_then_the_application_without_doing_anythin
 }
 
 #[test]
+fn the_page_of_a_service_below_a_path_hears_of_that_service() {
+    let _turn = shared();
+    let app = App::builder("below").env("LISTEN_DELAY", "3s").create();
+    let dock = dock(app.name(), json!({ "path": "/echo-headers" }));
+    let browser = Browser::open(Manner::default());
+    browser.go(&format!("http://{HOST}:{}/echo-headers?a=b", dock.proxy().tcp().port()));
+    assert_eq!(browser.evaluate("return document.querySelector('main').dataset.phase"), "waking");
+    let events = [("service", "shop"), ("code", "2xx"), ("by", "wakedock")];
+    eventually(Duration::from_secs(2), "it listens to the events of this service", || {
+        (dock.metric("wakedock_requests_total", &events) == Some(1.0)).then_some(())
+    });
+    eventually(Duration::from_secs(15), "the application's own page", || {
+        browser.source().contains("/echo-headers?a=b").then_some(())
+    });
+}
+
+#[test]
 fn without_script_the_page_asks_again_by_itself() {
     let _turn = shared();
     let app = App::builder("plain").env("LISTEN_DELAY", "2s").create();

@@ -9,12 +9,11 @@ mod memory;
 
 use std::time::Duration;
 
+use wakedock::domain::lifecycle::How;
 use wakedock::domain::name::ServiceName;
 use wakedock::domain::time::Timestamp;
 use wakedock::domain::words::{StopCause, WakeCause};
-use wakedock::store::{
-    Activity, SessionEnd, SessionReady, SessionStart, SessionStop, StopHow, StopIntent, Store,
-};
+use wakedock::store::{Activity, SessionEnd, SessionReady, SessionStart, SessionStop, StopIntent, Store};
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
@@ -29,7 +28,7 @@ fn quiet(seconds: i64) -> Activity {
 }
 
 fn intent(container: &str) -> StopIntent {
-    StopIntent { container_id: container.into(), how: StopHow::Stop, cause: StopCause::Idle, at: at(90) }
+    StopIntent { container_id: container.into(), how: How::Stop, cause: StopCause::Idle, at: at(90) }
 }
 
 fn start(service: &str, seconds: i64) -> SessionStart {
