@@ -196,7 +196,9 @@ async fn somebody_elses_configuration_is_left_alone() {
     let publisher = Running::start(caddy.config(CaddyTls::Off));
     publisher.handle.set_sites(hosts(&["a.example.com"]));
     let state = publisher.until("foreign", |state| state.foreign).await;
-    assert!(state.message.as_ref().unwrap().contains("caddy.take_over"), "{state:?}");
+    for mend in ["caddy.take_over: true", "/etc/caddy/Caddyfile", "caddy.extra"] {
+        assert!(state.message.as_ref().unwrap().contains(mend), "{state:?}");
+    }
     assert!(!state.is_fine());
     a_while().await;
     assert_eq!(caddy.running().await, foreign);
@@ -214,6 +216,19 @@ async fn somebody_elses_configuration_is_left_alone() {
     // They leave: ours is back without anybody's help.
     caddy.client().load(&json!({"admin": foreign["admin"]})).await.unwrap();
     publisher.until_published(1).await;
+}
+
+/// A newcomer's Caddyfile had `skip_install_trust` in it, which made Caddy somebody else's.
+#[tokio::test]
+async fn global_options_alone_are_nobodys_configuration() {
+    let options = "\tskip_install_trust\n\tlocal_certs\n\temail me@example.com\n\tgrace_period 3s\n";
+    let caddy = RealCaddy::with_options(options).await;
+    assert!(caddy.running().await["apps"]["pki"].is_object(), "this Caddy has apps");
+    let publisher = Running::start(caddy.config(CaddyTls::Off));
+    publisher.handle.set_sites(hosts(&["a.example.com"]));
+    let state = publisher.until_published(1).await;
+    assert!(knows(&caddy.running().await, "a.example.com"));
+    assert!(state.notes.iter().any(|note| note.contains("`caddy.extra`")), "{:?}", state.notes);
 }
 
 /// Trap 26: the routes of a restarted Caddy come from WakeDock.
