@@ -1,6 +1,6 @@
 //! What the operator reads of it in the log.
 
-use super::world::{World, pass, secs, settle, spec};
+use super::world::{World, pass, ready, request, secs, settle, spec};
 use crate::support::said::Said;
 
 /// A newcomer wrote a container's name with a typo, and nothing said so until the first request.
@@ -35,4 +35,35 @@ async fn while_docker_is_away_nothing_is_missing() {
     world.take_up(&spec("app")).await;
     pass(secs(70)).await;
     assert!(said.lines(&["no such container"]).is_empty(), "{:?}", said.lines(&[]));
+}
+
+/// A paused service that was taken out of the file stayed frozen, and the log said "left as it is".
+#[tokio::test(start_paused = true)]
+async fn what_is_added_and_let_go_is_named_with_its_state() {
+    let said = Said::listen();
+    let mut paused = spec("frozen");
+    paused.idle.pause_after = Some(secs(2));
+    let (world, _handle) = ready(&paused).await;
+    assert_eq!(said.lines(&["INFO", "added", "service=frozen", "container=frozen"]).len(), 1);
+    let names = ["up", "off"];
+    let both = names.map(|name| {
+        world.engine.create(name);
+        spec(name)
+    });
+    world.fleet.apply(&[paused.clone(), both[0].clone(), both[1].clone()]);
+    for name in names {
+        assert_eq!(said.lines(&["added", &format!("service={name}")]).len(), 1);
+    }
+    assert_eq!(said.lines(&["added"]).len(), 3, "what was there is not added again");
+    pass(secs(3)).await;
+    let lease = request(&world.fleet.get("up").unwrap());
+    settle().await;
+    let _inside = lease.await.unwrap().unwrap();
+
+    world.fleet.apply(&[]);
+    let said = |name: &str| said.lines(&["INFO", "let go", &format!("service={name} container={name}")]);
+    assert!(said("frozen")[0].contains("left paused: `docker unpause`"), "{:?}", said("frozen"));
+    assert!(said("frozen")[0].contains("state=\"paused\""), "{:?}", said("frozen"));
+    assert!(said("up")[0].contains("left as it is") && said("up")[0].contains("state=\"running\""));
+    assert!(said("off")[0].contains("state=\"not running\""), "{:?}", said("off"));
 }
