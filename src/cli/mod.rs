@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::{self, Ended};
-use crate::config::{Config, Loaded, load, process_env};
+use crate::config::{Config, Loaded, load, process_env, source_of};
 use terminal::Terminal;
 
 /// How a command ended.
@@ -97,12 +97,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let load = || load(arguments.config.as_deref(), process_env());
+    let source = || source_of(arguments.config.as_deref(), process_env());
     match arguments.command {
         Command::Serve => match load() {
             Ok(loaded) => serve(loaded, &terminal).into(),
             Err(problems) => terminal.refuse(&problems).into(),
         },
-        Command::Config { command } => config::run(&command, load, &terminal).into(),
+        Command::Config { command } => config::run(&command, load, source, &terminal).into(),
         Command::Caddyfile => match load() {
             Ok(Loaded { config, .. }) => caddyfile(&config, &terminal).into(),
             Err(problems) => terminal.refuse(&problems).into(),
