@@ -116,7 +116,7 @@ fn serve(loaded: Loaded, terminal: &Terminal) -> Exit {
         Ok(Ended::Clean) => Exit::Fine,
         Ok(Ended::DrainTimedOut) => Exit::DrainTimedOut,
         Err(error) => {
-            terminal.complain(&chain(&error));
+            terminal.fail(&chain(&error), error.key(), error.mend());
             Exit::Failed
         }
     }
@@ -137,7 +137,7 @@ fn caddyfile(config: &Config, terminal: &Terminal) -> Exit {
     match app::caddyfile(config) {
         Ok(text) => terminal.print(&text),
         Err(error) => {
-            terminal.complain(&format!("the Caddyfile cannot be rendered: {error}"));
+            terminal.fail(&format!("the Caddyfile cannot be rendered: {}", chain(&error)), None, None);
             Exit::Failed
         }
     }

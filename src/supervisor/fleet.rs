@@ -99,7 +99,7 @@ fn tell_let_go(name: &ServiceName, member: &Member) {
         Phase::Ready => "running",
         phase @ (Phase::Waking | Phase::Stopping | Phase::Failed) => phase.as_str(),
     };
-    if snapshot.paused {
+    if state == "paused" {
         let message = "let go, and left paused: `docker unpause` lets it go on";
         tracing::info!(service = %name, %container, state, "{message}");
     } else {
