@@ -1,6 +1,9 @@
 //! What the operator reads of it in the log.
 
-use super::world::{World, pass, ready, request, secs, settle, spec};
+use super::world::{World, pass, ready, request, request_of, secs, settle, spec};
+use wakedock::domain::words::StopCause;
+use wakedock::supervisor::handle::Asker;
+
 use crate::support::said::Said;
 
 /// A newcomer wrote a container's name with a typo, and nothing said so until the first request.
@@ -66,4 +69,36 @@ async fn what_is_added_and_let_go_is_named_with_its_state() {
     assert!(said("frozen")[0].contains("state=\"paused\""), "{:?}", said("frozen"));
     assert!(said("up")[0].contains("left as it is") && said("up")[0].contains("state=\"running\""));
     assert!(said("off")[0].contains("state=\"not running\""), "{:?}", said("off"));
+}
+
+/// Who woke this: the first request, by its id and host; after a stop, the first that waited.
+#[tokio::test(start_paused = true)]
+async fn a_wake_names_the_request_that_asked_first() {
+    let said = Said::listen();
+    let (world, handle) = World::one(&spec("app")).await;
+    world.engine.edit("app", |container| {
+        container.start_delay = secs(1);
+        container.stop_delay = secs(2);
+    });
+    let by = |request_id: &'static str, host| Asker { request_id: request_id.as_bytes(), host };
+    let clients = [("first", "a.example.com"), ("second", "b.example.com")]
+        .map(|(id, host)| request_of(&handle, by(id, host)));
+    pass(secs(2)).await;
+    for client in clients {
+        drop(client.await.unwrap().unwrap());
+    }
+    let wakes = || said.lines(&["INFO", "waking", "cause=request"]);
+    assert_eq!(wakes().len(), 1, "{:?}", wakes());
+    assert!(wakes()[0].contains(r#"request_id="first" host="a.example.com""#), "{:?}", wakes());
+
+    handle.stop(StopCause::Manual);
+    pass(secs(1)).await;
+    handle.wake_for(&by("page", "c.example.com"));
+    settle().await;
+    pass(secs(3)).await;
+    assert!(wakes()[1].contains(r#"request_id="page" host="c.example.com""#), "{:?}", wakes());
+    handle.stop(StopCause::Manual);
+    pass(secs(3)).await;
+    drop(request(&handle).await.unwrap().unwrap());
+    assert!(!wakes()[2].contains("request_id") && !wakes()[2].contains("host"), "{:?}", wakes());
 }
