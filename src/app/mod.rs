@@ -245,7 +245,7 @@ fn start_publisher(
     handle
 }
 
-/// The Caddyfile for a configuration, as it would be published.
+/// The Caddyfile for a configuration, as it would be published or written.
 ///
 /// # Errors
 /// Where a value cannot stand in a Caddyfile, or an `extra` file cannot be read.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::{self, Ended};
-use crate::config::{Config, Loaded, load, process_env, source_of};
+use crate::config::{CaddyMode, Config, Loaded, load, process_env, source_of};
 use terminal::Terminal;
 
 /// How a command ended.
@@ -51,7 +51,10 @@ enum Command {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
-    /// Print the Caddyfile that WakeDock publishes
+    /// Print what WakeDock has Caddy run, by `caddy.mode`
+    ///
+    /// `managed`: the whole Caddyfile that is published. `file`: what is written to `caddy.file`.
+    /// `off`: nothing is published, and what `file` would write is printed.
     Caddyfile,
 }
 
@@ -135,7 +138,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn caddyfile(config: &Config, terminal: &Terminal) -> Exit {
     match app::caddyfile(config) {
-        Ok(text) => terminal.print(&text),
+        Ok(text) => {
+            if config.caddy.mode == CaddyMode::Off {
+                terminal.note(
+                    "`caddy.mode` is `off`: nothing is published; this is what mode `file` would write",
+                );
+            }
+            terminal.print(&text)
+        }
         Err(error) => {
             terminal.fail(&format!("the Caddyfile cannot be rendered: {}", chain(&error)), None, None);
             Exit::Failed

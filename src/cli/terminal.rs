@@ -43,6 +43,11 @@ impl Terminal {
         self.complain(&format!("{}: {warning}", self.paint(AMBER, "warning")));
     }
 
+    /// Prints what is good to know beside an output.
+    pub(super) fn note(&self, text: &str) {
+        self.complain(&format!("{}: {text}", self.paint(AMBER, "note")));
+    }
+
     /// Prints why a command failed, in the form of a problem of the configuration: what, where, mend.
     pub(super) fn fail(&self, what: &str, key: Option<&str>, mend: Option<&str>) {
         let mut text = format!("{}: {what}", self.paint(RED, "error"));

@@ -135,3 +135,39 @@ fn a_closed_pipe_is_nobodys_fault() {
     child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
     assert_eq!((status.code(), complaint.as_str()), (Some(0), ""));
 }
+
+/// In mode `file` it printed a Caddyfile that nobody would ever run.
+#[test]
+fn caddyfile_prints_what_the_mode_does() {
+    let printed = |mode: &str| {
+        let file = ConfigFile::new(format!("caddy: {{ mode: {mode}, file: /x/y.caddy }}\n{}", service("a")));
+        let output = run(&["caddyfile", "--config", &file.path().display().to_string()]);
+        assert_eq!(output.status.code(), Some(0), "{mode}: {}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (managed, said) = printed("managed");
+    assert!(managed.contains("\tadmin ") && said.is_empty(), "{managed}{said}");
+    let (file, said) = printed("file");
+    assert!(file.contains("#\timport /x/y.caddy\n") && !file.contains("\tadmin "), "{file}");
+    assert!(said.is_empty(), "{said}");
+    let (off, said) = printed("off");
+    assert_eq!(off, file);
+    assert!(said.starts_with("note: `caddy.mode` is `off`: nothing is published"), "{said}");
+}
+
+/// The sample of the waiting page did not pass `config check`.
+#[test]
+fn the_samples_in_the_documents_hold() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut samples = 0;
+    for document in std::fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(words) = std::fs::read_to_string(&document) else { continue };
+        for sample in words.split("```yaml\n").skip(1) {
+            let file = ConfigFile::new(sample.split("```").next().unwrap());
+            let output = run(&["config", "check", "--config", &file.path().display().to_string()]);
+            assert_eq!(output.status.code(), Some(0), "{}: {}", document.display(), text(&output.stderr));
+            samples += 1;
+        }
+    }
+    assert!(samples >= 1, "no sample found");
+}
