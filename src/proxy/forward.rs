@@ -16,14 +16,14 @@ use crate::clock;
 use crate::config::ProxyTimeouts;
 use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
-use crate::domain::words::{Refusal, WakeCause};
+use crate::domain::words::Refusal;
 use crate::proxy::alarm::Alarm;
 use crate::proxy::body::{RequestBody, Upload};
 use crate::proxy::connection::within;
 use crate::proxy::dial;
 use crate::proxy::pool::{Http1, Http2, Returning};
 use crate::proxy::worker::Worker;
-use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
 /// Pauses between attempts at an upstream that refuses: it may be about to listen.
@@ -64,6 +64,7 @@ pub(super) enum Fault {
 pub(super) struct Forward<'a> {
     pub(super) worker: &'a Rc<Worker>,
     pub(super) service: &'a ServiceHandle,
+    pub(super) asker: &'a Asker<'a>,
     pub(super) timeouts: &'a ProxyTimeouts,
     pub(super) hold_timeout: Duration,
     pub(super) http2: bool,
@@ -249,7 +250,7 @@ impl Forward<'_> {
             return Ok(());
         }
         let began = clock::now();
-        self.lease = self.service.hold(self.hold_timeout).await?;
+        self.lease = self.service.hold(self.hold_timeout, self.asker).await?;
         *self.waited = Some(self.waited.unwrap_or_default() + clock::now().since(began));
         Ok(())
     }
@@ -257,7 +258,7 @@ impl Forward<'_> {
     /// Somebody paused the container under this request: it waits like any other that came later.
     fn wake_if_paused(&self) {
         if self.service.snapshot().paused {
-            self.service.wake(WakeCause::Request);
+            self.service.wake_for(self.asker);
         }
     }
 
