@@ -19,6 +19,8 @@
 
 mod accept;
 mod ask;
+#[doc(hidden)]
+pub mod bench;
 mod body;
 mod cold;
 mod connection;
