@@ -105,8 +105,8 @@ def goals(result, mine):
     proxy = result["proxies"][mine]
     for name in ("download", "upload"):
         if rounds := proxy["scenes"].get(name):
-            most = sum(one["growth"] for one in rounds) / 1e6
-            rows.append([f"memory growth, 100 MiB {name}", "", "< 2 MB", f"{most:.1f} MB", "yes" if most < 2 else "no"])
+            most = max(one["growth"] for one in rounds) / 1e6
+            rows.append([f"memory growth by five of 100 MiB, {name}", "", "< 2 MB", f"{most:.1f} MB", "yes" if most < 2 else "no"])
     if grown := proxy.get("growth"):
         more = (grown["after"] - grown["before"]) / 1024
         what = f"memory growth, {grown['requests']:,} requests"
