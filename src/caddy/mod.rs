@@ -4,6 +4,8 @@
 //! service that sleeps, or was removed, keeps its host.
 
 pub mod admin;
+#[doc(hidden)]
+pub mod bench;
 pub mod document;
 pub mod extra;
 pub mod features;

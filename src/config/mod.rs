@@ -1,5 +1,7 @@
 //! The configuration: what people write, and the typed values the rest of the house sees.
 
+#[doc(hidden)]
+pub mod bench;
 mod check;
 mod defaults;
 mod document;

@@ -20,6 +20,8 @@
 mod accept;
 mod alarm;
 mod ask;
+#[doc(hidden)]
+pub mod bench;
 mod body;
 mod cold;
 mod connection;

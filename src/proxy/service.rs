@@ -316,7 +316,7 @@ impl Exchange<'_> {
 }
 
 /// Makes the fields of an answer those of this hop.
-fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
+pub(super) fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
     fields::strip_hop_by_hop(headers);
     headers.remove(&X_WAKEDOCK);
     if let Some(waited) = waited {
@@ -328,7 +328,7 @@ fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
 }
 
 /// The parameter `path` of a query, percent-decoded.
-fn path_parameter(query: &str) -> Option<String> {
+pub(super) fn path_parameter(query: &str) -> Option<String> {
     let raw = query.split('&').find_map(|pair| pair.strip_prefix("path="))?;
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
