@@ -147,6 +147,8 @@ impl Fleet {
     pub fn apply(&self, services: &[ServiceSpec]) {
         let mut members = lock(&self.members);
         let mut old = std::mem::take(&mut *members);
+        // At the start that would be a line for each; their number is told.
+        let tell_added = !old.is_empty();
         let mut fresh = Vec::new();
         for spec in services {
             let spec = Arc::new(spec.clone());
@@ -178,7 +180,9 @@ impl Fleet {
         }
         for spec in fresh {
             let before = leaving.remove(&spec.container);
-            tracing::info!(service = %spec.name, container = %spec.container, "added");
+            if tell_added {
+                tracing::info!(service = %spec.name, container = %spec.container, "added");
+            }
             members.insert(spec.name.clone(), self.take_up(spec, before));
         }
         let mut routes = RouteTable::default();
