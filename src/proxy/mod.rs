@@ -10,14 +10,16 @@
 //! | [`plane`] | starts the workers, drains them |
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
 //! | `connection`, `io` | one downstream connection: protocol, time limits, drain |
+//! | `grammar`, `guard` | what is HTTP/1, and keeping everything else from hyper |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
 //! | `cold`, `events`, `pages` | while there is no lease |
-//! | `forward`, `dial`, `pool`, `body` | to the upstream and back |
+//! | `forward`, `answer`, `interim`, `dial`, `pool`, `body` | to the upstream and back |
 //! | `tunnel` | upgraded streams |
 //! | `respond` | every answer of our own |
 
 mod accept;
+mod answer;
 mod ask;
 mod body;
 mod cold;
@@ -26,6 +28,9 @@ mod dial;
 mod events;
 mod fields;
 mod forward;
+mod grammar;
+mod guard;
+mod interim;
 mod io;
 pub mod listen;
 mod pages;
