@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, TE, UPGRADE};
 use http::{HeaderMap, Method, Request, Version};
 use hyper::body::Body;
 
@@ -64,7 +64,31 @@ fn split_port(authority: &str) -> Option<(&str, &str)> {
 /// Why it is refused.
 pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Host, Trouble> {
     let (uri, headers) = (request.uri(), request.headers());
-    if headers.len() > limits.fields {
+    if request.version() == Version::HTTP_2 {
+        check_http2(request, limits)?;
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let (named, more) = (hosts.next(), hosts.next());
+    if more.is_some() {
+        return Err(Trouble::BadRequest("more than one Host"));
+    }
+    let readable = |host: &http::HeaderValue| host.to_str().is_ok_and(|host| Host::read(host).is_some());
+    if !named.is_none_or(readable) {
+        return Err(Trouble::BadRequest("an odd Host"));
+    }
+    // RFC 9112, 3.2.2: an absolute target's authority goes before Host; so does HTTP/2's own.
+    let authority = match (uri.authority(), named) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(host)) => host.to_str().map_err(|_| Trouble::BadRequest("an odd Host"))?,
+        (None, None) => return Err(Trouble::BadRequest("no Host")),
+    };
+    Host::read(authority).ok_or(Trouble::BadRequest("an odd Host"))
+}
+
+/// What HTTP/1 has been asked by its grammar, before there was a request.
+fn check_http2(request: &Request<Incoming>, limits: &ProxyLimits) -> Result<(), Trouble> {
+    let uri = request.uri();
+    if request.headers().len() > limits.fields {
         return Err(Trouble::HeadTooLarge);
     }
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target) {
@@ -76,33 +100,7 @@ pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Hos
     if uri.path() == "*" && *request.method() != Method::OPTIONS {
         return Err(Trouble::BadRequest("the target * is for OPTIONS alone"));
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let (coding, another) = (codings.next(), codings.next());
-    if another.is_some() || coding.is_some_and(|coding| !is_chunked(coding.as_bytes())) {
-        return Err(Trouble::BadRequest("a transfer coding other than chunked"));
-    }
-    let mut hosts = headers.get_all(HOST).iter();
-    let (named, more) = (hosts.next(), hosts.next());
-    if more.is_some() {
-        return Err(Trouble::BadRequest("more than one Host"));
-    }
-    // RFC 9112, 3.2.2: an absolute target's authority goes before Host; so does HTTP/2's own.
-    let authority = match (uri.authority(), named) {
-        (Some(authority), _) => authority.as_str(),
-        (None, Some(host)) => host.to_str().map_err(|_| Trouble::BadRequest("an odd Host"))?,
-        (None, None) => return Err(Trouble::BadRequest("no Host")),
-    };
-    if request.version() == Version::HTTP_11 && named.is_none() {
-        return Err(Trouble::BadRequest("no Host"));
-    }
-    if uri.authority().is_some() && uri.scheme().is_none() {
-        return Err(Trouble::BadRequest("a target that is only an authority"));
-    }
-    Host::read(authority).ok_or(Trouble::BadRequest("an odd Host"))
-}
-
-fn is_chunked(coding: &[u8]) -> bool {
-    coding.trim_ascii().eq_ignore_ascii_case(b"chunked")
+    Ok(())
 }
 
 /// Whether one of the comma-separated words of these fields is `word`.

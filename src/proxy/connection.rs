@@ -19,10 +19,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::ReadBuf;
 
 use crate::clock;
-use crate::config::ProxyTimeouts;
+use crate::config::{ProxyLimits, ProxyTimeouts};
 use crate::domain::time::Moment;
 use crate::proxy::alarm::Alarm;
 use crate::proxy::body::ResponseBody;
+use crate::proxy::grammar::Bounds;
+use crate::proxy::guard::Guard;
 use crate::proxy::io::{ConnState, Doing, Downstream, Peer, Socket};
 use crate::proxy::plane::Stage;
 use crate::proxy::service;
@@ -30,7 +32,7 @@ use crate::proxy::settings::ProxySettings;
 use crate::proxy::worker::{Call, Open, Permit, Worker};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// hyper's smallest read buffer; a smaller limit for heads is kept by `max_header_size`.
+/// hyper's smallest read buffer.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 /// Flow-control windows of a stream and of a connection: what one slow stream may make us hold.
 const WINDOWS: (u32, u32) = (256 * 1024, 1024 * 1024);
@@ -71,7 +73,8 @@ pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, pe
         () = draining(&worker) => return,
     };
     let state = Arc::new(ConnState::new(is_http2));
-    let io = Downstream::new(socket, replay, Arc::clone(&state), settings.timeouts.write);
+    let guard = if is_http2 { Guard::blind(replay) } else { Guard::new(bounds(&settings), replay, &state) };
+    let io = Downstream::new(socket, guard, Arc::clone(&state), settings.timeouts.write);
     let io = TokioIo::new(io);
     let open = Rc::clone(&worker.open);
     let connection = Rc::new(Connection { worker, peer, state: Arc::clone(&state), _permit: permit });
@@ -154,9 +157,15 @@ fn http1_builder(settings: &ProxySettings) -> http1::Builder {
         .half_close(false)
         .title_case_headers(true)
         .max_headers(limits.fields)
-        .max_header_size(limits.head)
-        .max_buf_size(limits.head.max(SMALLEST_BUFFER));
+        // The guard keeps the limits, and lets us answer in our own words: hyper's are never met.
+        .max_header_size(limits.head + SMALLEST_BUFFER)
+        .max_buf_size(limits.head + SMALLEST_BUFFER);
     builder
+}
+
+fn bounds(settings: &ProxySettings) -> Bounds {
+    let ProxyLimits { head, fields, target, .. } = settings.limits;
+    Bounds { head, fields, target }
 }
 
 fn http2_builder(settings: &ProxySettings) -> http2::Builder<Local> {
@@ -294,6 +303,10 @@ impl<C: Graceful> Future for Driver<C> {
                 return Poll::Ready(ended);
             }
             this.note();
+            if this.doing == Some(Doing::Idle) && this.state.take_keeping() {
+                // What was kept from hyper is the next request's by now.
+                continue;
+            }
             if this.doing == Some(Doing::Idle) && this.state.half_closed() && !this.ending {
                 // The answer is out, and no other request can come.
                 this.end_gracefully();

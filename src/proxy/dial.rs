@@ -10,10 +10,11 @@ use tokio::net::TcpStream;
 use crate::proxy::alarm::Alarm;
 use crate::proxy::body::RequestBody;
 use crate::proxy::connection::Local;
+use crate::proxy::interim::UpstreamSocket;
 use crate::proxy::pool::{Http1, Http2};
 
 /// The socket of an upstream connection.
-pub(super) type Io = TokioIo<TcpStream>;
+pub(super) type Io = TokioIo<UpstreamSocket>;
 
 /// Opens a TCP connection.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -26,7 +27,7 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
     let (sender, connection) = http1::Builder::new()
         .title_case_headers(true)
-        .handshake::<Io, RequestBody>(TokioIo::new(stream))
+        .handshake::<Io, RequestBody>(TokioIo::new(UpstreamSocket::new(stream)))
         .await?;
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.with_upgrades().await {
@@ -40,7 +41,7 @@ pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
 /// Speaks HTTP/2 on it, by prior knowledge.
 pub(super) async fn http2(stream: TcpStream) -> hyper::Result<Http2> {
     let (sender, connection) =
-        http2::Builder::new(Local).handshake::<Io, RequestBody>(TokioIo::new(stream)).await?;
+        http2::Builder::new(Local).handshake::<_, RequestBody>(TokioIo::new(stream)).await?;
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {
             tracing::trace!(%error, "an upstream connection broke");

@@ -18,6 +18,7 @@ use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
 use crate::domain::words::Refusal;
 use crate::proxy::alarm::Alarm;
+use crate::proxy::answer;
 use crate::proxy::body::{RequestBody, Upload};
 use crate::proxy::connection::within;
 use crate::proxy::dial;
@@ -56,6 +57,10 @@ pub(super) enum Fault {
     Protocol(#[source] hyper::Error),
     #[error("the client's body broke off")]
     ClientBody(#[source] hyper::Error),
+    #[error("the answer's Content-Length is ambiguous")]
+    Length,
+    #[error("the answer's transfer coding is not chunked alone")]
+    TransferCoding,
     #[error("switched protocols without being asked")]
     UnaskedUpgrade,
 }
@@ -128,6 +133,9 @@ impl Forward<'_> {
             };
             let unanswered = match outcome {
                 Ok((response, http1)) => {
+                    if http1.is_some() {
+                        answer::check(&response)?;
+                    }
                     let upstream = self.lease.upstream();
                     let returning = http1.map(|http1| Returning::new(self.worker, upstream, http1));
                     return Ok(Answered { response, returning, lease: self.lease });

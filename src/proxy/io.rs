@@ -5,16 +5,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use http::HeaderValue;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Sleep;
+
+use crate::proxy::grammar::Violation;
+use crate::proxy::guard::{Ahead, Guard};
+
+/// After a refusal, what the client still sends is read and thrown away for so long, and so much of
+/// it: a close with bytes unread resets the connection, and the answer with it.
+const LINGER: (Duration, usize) = (Duration::from_secs(1), 1024 * 1024);
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -57,6 +64,16 @@ pub(super) struct ConnState {
     half_closed: AtomicBool,
     /// An answer was cut short: the close must not look like a regular end.
     reset: AtomicBool,
+    /// Requests that were answered to their last byte.
+    answered: AtomicU32,
+    /// The connection has left HTTP.
+    upgraded: AtomicBool,
+    /// Bytes are kept from hyper until the request before them is answered.
+    keeping: AtomicBool,
+    /// What came last is no request, and why.
+    violation: OnceLock<Violation>,
+    /// The client was refused, and may not have stopped sending.
+    refused: AtomicBool,
 }
 
 /// What the connection is doing.
@@ -115,6 +132,45 @@ impl ConnState {
         self.answering.store(!self.http2, Ordering::Relaxed);
     }
 
+    /// How many requests were answered to their last byte.
+    pub(super) fn answered(&self) -> u32 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// The connection leaves HTTP with the answer that is on its way.
+    pub(super) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether bytes were kept from hyper, so that it must look again.
+    pub(super) fn take_keeping(&self) -> bool {
+        self.keeping.load(Ordering::Relaxed) && {
+            self.keeping.store(false, Ordering::Relaxed);
+            true
+        }
+    }
+
+    /// Why what stands last on this connection is no request.
+    pub(super) fn violation(&self) -> Option<Violation> {
+        self.violation.get().copied()
+    }
+
+    pub(super) fn violated(&self, violation: Violation) {
+        // Nothing is read after the first.
+        let _ = self.violation.set(violation);
+    }
+
+    /// The client is refused for what it sent, and the connection ends with the answer. False
+    /// where others share it.
+    pub(super) fn refuse(&self) -> bool {
+        self.refused.store(!self.http2, Ordering::Relaxed);
+        !self.http2
+    }
+
     /// An answer broke off: the close that follows must be seen as a break. HTTP/2 resets the
     /// stream instead.
     pub(super) fn cut_short(&self) {
@@ -142,6 +198,7 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.0.active.store(self.0.active.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         self.0.answering.store(false, Ordering::Relaxed);
+        self.0.answered.store(self.0.answered.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
 
@@ -181,22 +238,24 @@ impl Socket {
 #[derive(Debug)]
 pub(super) struct Downstream {
     socket: Socket,
-    /// What was read to find out which protocol the client speaks.
-    replay: Bytes,
+    /// What hyper may see of what was read.
+    guard: Guard,
     state: Arc<ConnState>,
     /// How long a write may wait without the client reading a byte.
     patience: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The sending half is closed, and so much was thrown away since.
+    lingering: Option<usize>,
 }
 
 impl Downstream {
     pub(super) fn new(
         socket: Socket,
-        replay: Bytes,
+        guard: Guard,
         state: Arc<ConnState>,
         patience: Option<Duration>,
     ) -> Self {
-        Self { socket, replay, state, patience, timer: None }
+        Self { socket, guard, state, patience, timer: None, lingering: None }
     }
 
     /// Accounts for a write: progress ends the wait, none goes on with it or ends it.
@@ -223,31 +282,67 @@ impl Downstream {
     }
 }
 
+impl Downstream {
+    /// Throws away what still comes, until the client closes as well or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [std::mem::MaybeUninit::uninit(); 4096];
+        while self.lingering < Some(LINGER.1) {
+            let mut buf = ReadBuf::uninit(&mut scratch);
+            match self.socket.poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.lingering = self.lingering.map(|thrown| thrown + buf.filled().len());
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER.0)));
+                    return timer.as_mut().poll(cx).map(Ok);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl AsyncRead for Downstream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.replay.is_empty() {
-            let n = self.replay.len().min(buf.remaining());
-            buf.put_slice(&self.replay[..n]);
-            self.replay.advance(n);
-            self.state.heard();
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        let outcome = self.socket.poll_read(cx, buf);
-        if let Poll::Ready(Ok(())) = outcome {
-            if buf.filled().len() > before {
-                self.state.heard();
-            } else if buf.remaining() > 0 && self.state.answering.load(Ordering::Relaxed) {
-                self.state.half_closed.store(true, Ordering::Relaxed);
-                // The driver has hyper look again when the answer is out.
-                return Poll::Pending;
+        let this = &mut *self;
+        loop {
+            match this.guard.ahead(&this.state) {
+                Ahead::Give => {
+                    this.guard.give(buf);
+                    this.state.heard();
+                    return Poll::Ready(Ok(()));
+                }
+                Ahead::Read => {}
+                Ahead::Wait => {
+                    this.state.keeping.store(true, Ordering::Relaxed);
+                    return Poll::Pending;
+                }
+                Ahead::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            }
+            let before = buf.filled().len();
+            let full = buf.remaining() == 0;
+            ready!(this.socket.poll_read(cx, buf))?;
+            let read = &buf.filled()[before..];
+            if read.is_empty() {
+                if !full && this.state.answering.load(Ordering::Relaxed) {
+                    this.state.half_closed.store(true, Ordering::Relaxed);
+                    // The driver has hyper look again when the answer is out.
+                    return Poll::Pending;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            this.state.heard();
+            let passed = this.guard.arrive(read, &this.state);
+            buf.set_filled(before + passed);
+            if passed > 0 {
+                return Poll::Ready(Ok(()));
             }
         }
-        outcome
     }
 }
 
@@ -282,10 +377,14 @@ impl AsyncWrite for Downstream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        if self.lingering.is_none() {
+            ready!(match &mut self.socket {
+                Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+                Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            })?;
+            self.lingering = Some(0);
         }
+        if self.state.refused.load(Ordering::Relaxed) { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 

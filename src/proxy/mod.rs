@@ -10,15 +10,17 @@
 //! | [`plane`] | starts the workers, drains them |
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
 //! | `connection`, `io`, `alarm` | one downstream connection: protocol, time limits, drain |
+//! | `grammar`, `guard` | what is HTTP/1, and keeping everything else from hyper |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
 //! | `cold`, `events`, `pages` | while there is no lease |
-//! | `forward`, `dial`, `pool`, `body` | to the upstream and back |
+//! | `forward`, `answer`, `interim`, `dial`, `pool`, `body` | to the upstream and back |
 //! | `tunnel` | upgraded streams |
 //! | `respond` | every answer of our own |
 
 mod accept;
 mod alarm;
+mod answer;
 mod ask;
 #[doc(hidden)]
 pub mod bench;
@@ -29,6 +31,9 @@ mod dial;
 mod events;
 mod fields;
 mod forward;
+mod grammar;
+mod guard;
+mod interim;
 mod io;
 pub mod listen;
 mod pages;

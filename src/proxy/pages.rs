@@ -122,15 +122,19 @@ fn refused(trouble: &Trouble) -> Option<Refused> {
         Trouble::Upstream(fault) => match fault {
             Fault::Refused(refusal) => refused(&Trouble::Refused(*refusal)),
             Fault::ConnectTimeout | Fault::HeadTimeout => Some(Refused::UpstreamTimeout),
-            Fault::Connect(_) | Fault::Terminated(_) | Fault::Protocol(_) | Fault::UnaskedUpgrade => {
-                Some(Refused::UpstreamError)
-            }
+            Fault::Connect(_)
+            | Fault::Terminated(_)
+            | Fault::Protocol(_)
+            | Fault::Length
+            | Fault::TransferCoding
+            | Fault::UnaskedUpgrade => Some(Refused::UpstreamError),
             Fault::ClientBody(_) => None,
         },
         Trouble::Waking { .. }
         | Trouble::Prefetch
         | Trouble::NotFound
         | Trouble::BadRequest(_)
+        | Trouble::Version
         | Trouble::TargetTooLong
         | Trouble::HeadTooLarge => None,
     }

@@ -37,6 +37,7 @@ pub(super) enum Trouble {
     NotFound,
     /// In words that help whoever sent it.
     BadRequest(&'static str),
+    Version,
     TargetTooLong,
     HeadTooLarge,
 }
@@ -166,6 +167,13 @@ pub(super) fn verdict(trouble: &Trouble) -> Verdict {
         Trouble::BadRequest(text) => {
             said(StatusCode::BAD_REQUEST, Reason::BadRequest, "http_request_error", Blame::Downstream, text)
         }
+        Trouble::Version => said(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Reason::BadRequest,
+            "http_request_error",
+            Blame::Downstream,
+            "This version of HTTP is not spoken here.",
+        ),
         Trouble::TargetTooLong => said(
             StatusCode::URI_TOO_LONG,
             Reason::TooLarge,
@@ -178,7 +186,7 @@ pub(super) fn verdict(trouble: &Trouble) -> Verdict {
             Reason::TooLarge,
             "http_request_error",
             Blame::Downstream,
-            "The request has too many header fields.",
+            "The request's header fields are too large, or too many.",
         ),
     }
 }
@@ -210,7 +218,9 @@ fn upstream(fault: &Fault) -> Verdict {
         Fault::ConnectTimeout => timeout("connection_timeout"),
         Fault::HeadTimeout => timeout("http_response_timeout"),
         Fault::Terminated(_) => error("connection_terminated"),
-        Fault::Protocol(_) => error("http_protocol_error"),
+        Fault::Protocol(source) if source.is_parse_too_large() => error("http_response_header_section_size"),
+        Fault::Protocol(_) | Fault::Length => error("http_protocol_error"),
+        Fault::TransferCoding => error("http_response_transfer_coding"),
         Fault::UnaskedUpgrade => error("http_upgrade_failed"),
         Fault::ClientBody(_) => verdict(&Trouble::BadRequest("The request's body broke off.")),
     }
@@ -292,6 +302,7 @@ mod tests {
             Trouble::Upstream(Fault::UnaskedUpgrade),
             Trouble::NotFound,
             Trouble::BadRequest("because"),
+            Trouble::Version,
             Trouble::TargetTooLong,
             Trouble::HeadTooLarge,
         ]);
@@ -317,7 +328,7 @@ mod tests {
                 Reason::HoldTimeout | Reason::UpstreamTimeout => &[504],
                 Reason::UpstreamError => &[502],
                 Reason::UnknownHost | Reason::NotFound => &[404],
-                Reason::BadRequest => &[400],
+                Reason::BadRequest => &[400, 505],
                 Reason::TooLarge => &[413, 414, 431],
                 Reason::Internal => &[500],
                 // As the operator's rule says.

@@ -20,6 +20,7 @@ use crate::proxy::connection::Connection;
 use crate::proxy::events;
 use crate::proxy::fields::{self, X_REQUEST_ID, X_WAKEDOCK};
 use crate::proxy::forward::{self, Answered, Fault, Forward};
+use crate::proxy::guard;
 use crate::proxy::io::Active;
 use crate::proxy::pages::{self, Reader};
 use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict};
@@ -62,7 +63,11 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         request_id: fields::request_id(request.headers(), trusted, || worker.request_id()),
         settings,
     };
-    let host = match ask::check(&request, &exchange.settings.limits) {
+    let checked = match guard::refused(&connection.state, &request) {
+        Some(trouble) => Err(trouble),
+        None => ask::check(&request, &exchange.settings.limits),
+    };
+    let host = match checked {
         Ok(host) => host,
         Err(trouble) => return exchange.refuse(None, None, &trouble, Page::Text, active),
     };
@@ -202,6 +207,7 @@ impl Exchange<'_> {
             let upstream = hyper::upgrade::on(&mut response);
             let protocol = response.headers_mut().remove(UPGRADE);
             rewrite_response(response.headers_mut(), waited);
+            self.connection.state.upgrade();
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             if let Some(protocol) = protocol {
                 response.headers_mut().insert(UPGRADE, protocol);
@@ -282,7 +288,13 @@ impl Exchange<'_> {
                 "no answer from the service"
             );
         }
-        respond(&verdict, page, &self.method, &self.request_id, active)
+        let state = std::sync::Arc::clone(active.state());
+        let mut response = respond(&verdict, page, &self.method, &self.request_id, active);
+        if matches!(verdict.reason, Reason::BadRequest | Reason::TooLarge) && state.refuse() {
+            // Where its next request would begin, nobody knows.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 
     fn metrics<'a>(&'a self, service: Option<&'a ServiceHandle>) -> &'a ServiceMetrics {

@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 use crate::clock;
 use crate::domain::time::Moment;
 use crate::proxy::connection::Connection;
+use crate::proxy::interim::UpstreamSocket;
 use crate::proxy::io::Downstream;
 use crate::supervisor::handle::ServiceHandle;
 use crate::supervisor::lease::{Lease, SilentLease};
@@ -43,7 +44,7 @@ pub(super) async fn join(
         }
     };
     let (Some((downstream, first_down)), Some((upstream, first_up))) =
-        (split::<Downstream>(downstream), split::<TcpStream>(upstream))
+        (split::<Downstream>(downstream), split::<UpstreamSocket>(upstream))
     else {
         // Both are connections that we made: they are of these types.
         tracing::error!("an upgraded connection is not what it was");
@@ -52,7 +53,7 @@ pub(super) async fn join(
     let dialled = lease.upstream();
     let tunnel = Tunnel {
         downstream,
-        upstream,
+        upstream: upstream.into_inner(),
         up: Way::starting_with(first_down),
         down: Way::starting_with(first_up),
         counts: Some(Use::Counting(lease)),

@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod answers;
 mod bodies;
 mod cold;
 mod drain;
 mod faults;
 mod http2;
 mod listen;
+mod refusals;
 mod rig;
 mod routing;
+mod transparency;
 mod upgrades;

@@ -203,10 +203,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Everything to the end of `mark`.
     pub(super) async fn through(&mut self, mark: &str) -> String {
+        String::from_utf8(self.bytes_through(mark).await).unwrap()
+    }
+
+    pub(super) async fn bytes_through(&mut self, mark: &str) -> Vec<u8> {
         loop {
             if let Some(at) = self.seen.windows(mark.len()).position(|window| window == mark.as_bytes()) {
                 let rest = self.seen.split_off(at + mark.len());
-                return String::from_utf8(std::mem::replace(&mut self.seen, rest)).unwrap();
+                return std::mem::replace(&mut self.seen, rest);
             }
             let more = self.more().await.unwrap();
             assert!(more, "ended before {mark:?}: {:?}", String::from_utf8_lossy(&self.seen));
@@ -215,6 +219,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     pub(super) async fn head(&mut self) -> String {
         self.through("\r\n\r\n").await
+    }
+
+    /// A head, where one comes at all: a connection may have been made for nothing.
+    pub(super) async fn try_head(&mut self) -> Option<String> {
+        while !self.seen.windows(4).any(|window| window == b"\r\n\r\n") {
+            if !self.more().await.unwrap_or(false) {
+                return None;
+            }
+        }
+        Some(self.head().await)
     }
 
     pub(super) async fn exactly(&mut self, count: usize) -> Vec<u8> {

@@ -1,0 +1,153 @@
+//! The upstream's socket under hyper's client, which skips interim answers (1xx) for as long as
+//! they come: here they are counted.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Interim answers to one request. An application sends one or two; one that reports its progress
+/// (102) for an hour sends some hundreds.
+const MOST: u16 = 1000;
+
+/// Where the answer is that is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// So many bytes into the status line.
+    Status(u8),
+    /// In the head of an interim answer; so many of its last four bytes have come.
+    Interim(u8),
+    /// The final answer has begun: the rest is hyper's business.
+    Final,
+}
+
+/// Counts the interim answers to one request.
+#[derive(Debug)]
+struct Interims {
+    at: At,
+    count: u16,
+}
+
+impl Interims {
+    /// Follows what is read. False where there are too many.
+    fn follow(&mut self, bytes: &[u8]) -> bool {
+        const END: &[u8; 4] = b"\r\n\r\n";
+        const LINE: &[u8; 10] = b"HTTP/1.x 1";
+        const DIGIT: u8 = 9;
+        for byte in bytes {
+            self.at = match self.at {
+                At::Final => break,
+                At::Status(n) => match (n, LINE[usize::from(n)]) {
+                    (_, form) if form != *byte && form != b'x' => At::Final,
+                    (DIGIT, _) => {
+                        self.count += 1;
+                        At::Interim(0)
+                    }
+                    _ => At::Status(n + 1),
+                },
+                At::Interim(n) if *byte == END[usize::from(n)] => match n + 1 {
+                    4 => At::Status(0),
+                    n => At::Interim(n),
+                },
+                At::Interim(_) => At::Interim(u8::from(*byte == b'\r')),
+            };
+        }
+        self.count <= MOST
+    }
+}
+
+/// The socket of an upstream connection.
+#[derive(Debug)]
+pub(super) struct UpstreamSocket {
+    socket: TcpStream,
+    interims: Interims,
+}
+
+impl UpstreamSocket {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        Self { socket, interims: Interims { at: At::Final, count: 0 } }
+    }
+
+    /// The socket itself, once the connection has left HTTP.
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.socket
+    }
+
+    /// A write into silence is the beginning of a request.
+    fn wrote(&mut self) {
+        if self.interims.at == At::Final {
+            self.interims = Interims { at: At::Status(0), count: 0 };
+        }
+    }
+}
+
+impl AsyncRead for UpstreamSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        if self.interims.at != At::Final && !self.interims.follow(&buf.filled()[before..]) {
+            // Not HTTP, and a whole head of it: hyper will say so at once.
+            const NO_HEAD: &[u8] = b"\0\r\n\r\n";
+            buf.set_filled(before);
+            buf.put_slice(&NO_HEAD[..NO_HEAD.len().min(buf.remaining())]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for UpstreamSocket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.wrote();
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.wrote();
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_interim_answers_are_counted() {
+        let interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\r\n\r\n";
+        for split in [1, 7, 1000] {
+            let mut interims = Interims { at: At::Status(0), count: 0 };
+            for n in 1..=MOST {
+                assert!(interim.chunks(split).all(|part| interims.follow(part)), "the {n}th");
+                assert_eq!(interims.count, n);
+            }
+            assert!(!interim.chunks(split).all(|part| interims.follow(part)), "one too many");
+        }
+        for last in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"HTTP/2 1", b"garbage\r\n\r\nHTTP/1.1 100 "] {
+            let mut interims = Interims { at: At::Status(0), count: 0 };
+            assert!(interims.follow(last));
+            assert_eq!((interims.at, interims.count), (At::Final, 0));
+        }
+    }
+}
