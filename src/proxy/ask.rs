@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Request, Version};
 use hyper::body::{Body, Incoming};
 
 use crate::config::ProxyLimits;
+use crate::proxy::extended;
 use crate::proxy::respond::Trouble;
 
 /// A host as it is routed: lower case, no port, no trailing dot. On the stack.
@@ -70,7 +71,7 @@ pub(super) fn check(request: &Request<Incoming>, limits: &ProxyLimits) -> Result
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target) {
         return Err(Trouble::TargetTooLong);
     }
-    if *request.method() == Method::CONNECT {
+    if *request.method() == Method::CONNECT && !extended::is_websocket(request) {
         return Err(Trouble::BadRequest("CONNECT is for forward proxies"));
     }
     if uri.path() == "*" && *request.method() != Method::OPTIONS {

@@ -10,11 +10,12 @@
 //! | [`plane`] | starts the workers, drains them |
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
 //! | `connection`, `io` | one downstream connection: protocol, time limits, drain |
+//! | `http2`, `frames`, `stream` | what HTTP/2 is granted, floods, a single stream's end |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
 //! | `cold`, `events`, `pages` | while there is no lease |
 //! | `forward`, `dial`, `pool`, `body` | to the upstream and back |
-//! | `tunnel` | upgraded streams |
+//! | `tunnel`, `extended` | upgraded streams; WebSockets over HTTP/2 |
 //! | `respond` | every answer of our own |
 
 mod accept;
@@ -24,8 +25,11 @@ mod cold;
 mod connection;
 mod dial;
 mod events;
+mod extended;
 mod fields;
 mod forward;
+mod frames;
+mod http2;
 mod io;
 pub mod listen;
 mod pages;
@@ -34,6 +38,7 @@ mod pool;
 mod respond;
 mod service;
 pub mod settings;
+mod stream;
 mod tunnel;
 mod worker;
 

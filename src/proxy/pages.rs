@@ -122,9 +122,11 @@ fn refused(trouble: &Trouble) -> Option<Refused> {
         Trouble::Upstream(fault) => match fault {
             Fault::Refused(refusal) => refused(&Trouble::Refused(*refusal)),
             Fault::ConnectTimeout | Fault::HeadTimeout => Some(Refused::UpstreamTimeout),
-            Fault::Connect(_) | Fault::Terminated(_) | Fault::Protocol(_) | Fault::UnaskedUpgrade => {
-                Some(Refused::UpstreamError)
-            }
+            Fault::Connect(_)
+            | Fault::Terminated(_)
+            | Fault::Protocol(_)
+            | Fault::UnaskedUpgrade
+            | Fault::Handshake => Some(Refused::UpstreamError),
             Fault::ClientBody(_) => None,
         },
         Trouble::Waking { .. }

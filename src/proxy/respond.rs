@@ -211,7 +211,7 @@ fn upstream(fault: &Fault) -> Verdict {
         Fault::HeadTimeout => timeout("http_response_timeout"),
         Fault::Terminated(_) => error("connection_terminated"),
         Fault::Protocol(_) => error("http_protocol_error"),
-        Fault::UnaskedUpgrade => error("http_upgrade_failed"),
+        Fault::UnaskedUpgrade | Fault::Handshake => error("http_upgrade_failed"),
         Fault::ClientBody(_) => verdict(&Trouble::BadRequest("The request's body broke off.")),
     }
 }

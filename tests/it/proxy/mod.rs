@@ -6,9 +6,14 @@
 mod bodies;
 mod cold;
 mod drain;
+mod extended;
 mod faults;
+mod floods;
+mod frames;
+mod goaway;
 mod http2;
 mod listen;
 mod rig;
 mod routing;
+mod streams;
 mod upgrades;
