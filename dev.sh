@@ -161,6 +161,15 @@ build_testapp() {
   testapp=$target/testapp/$host/release/wakedock-testapp
 }
 
+# Programs of others: the tester h2spec, and client and server of grpc-go's own interoperability
+# tests. Debian has no packages; the versions are those of tests/peers/go.sum.
+peers=
+build_peers() {
+  peers=$target/peers
+  (cd tests/peers && CGO_ENABLED=0 go build -o "$peers/" \
+    github.com/summerwind/h2spec/cmd/h2spec google.golang.org/grpc/interop/{client,server})
+}
+
 # --- the demo -------------------------------------------------------------------------------
 
 demo_changes() {
@@ -387,7 +396,8 @@ dependencies() {
 }
 
 system_tests() {
-  WAKEDOCK_BIN=$target/release/wakedock WAKEDOCK_TESTAPP=$testapp cargo test --locked --test system
+  WAKEDOCK_BIN=$target/release/wakedock WAKEDOCK_TESTAPP=$testapp WAKEDOCK_PEERS=$peers \
+    cargo test --locked --test system
 }
 
 engine_is_the_demo_s=false
@@ -410,6 +420,7 @@ tests() {
   need chromium chromium
   need chromedriver chromium-driver
   need ip iproute2
+  need go golang-go
   caddy_program
   engine
   step shellcheck dev.sh .ci/run
@@ -422,6 +433,7 @@ tests() {
   step cargo test --locked --workspace --doc
   step build
   step build_testapp
+  step build_peers
   step system_tests
 }
 

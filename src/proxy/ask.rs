@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Request, Version};
 use hyper::body::Body;
 
 use crate::config::ProxyLimits;
+use crate::proxy::extended;
 use crate::proxy::respond::Trouble;
 
 /// A host as it is routed: lower case, no port, no trailing dot. On the stack.
@@ -86,7 +87,7 @@ pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Hos
 }
 
 /// What HTTP/1 has been asked by its grammar, before there was a request.
-fn check_http2(request: &Request<Incoming>, limits: &ProxyLimits) -> Result<(), Trouble> {
+fn check_http2<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<(), Trouble> {
     let uri = request.uri();
     if request.headers().len() > limits.fields {
         return Err(Trouble::HeadTooLarge);
@@ -94,7 +95,7 @@ fn check_http2(request: &Request<Incoming>, limits: &ProxyLimits) -> Result<(), 
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target) {
         return Err(Trouble::TargetTooLong);
     }
-    if *request.method() == Method::CONNECT {
+    if *request.method() == Method::CONNECT && !extended::is_websocket(request) {
         return Err(Trouble::BadRequest("CONNECT is for forward proxies"));
     }
     if uri.path() == "*" && *request.method() != Method::OPTIONS {

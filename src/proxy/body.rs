@@ -16,6 +16,7 @@ use crate::clock;
 use crate::domain::time::Moment;
 use crate::proxy::io::{Active, ConnState};
 use crate::proxy::pool::Returning;
+use crate::proxy::stream;
 use crate::supervisor::lease::Lease;
 
 /// Why a body ended before its end.
@@ -195,18 +196,9 @@ impl ResponseBody {
         let body = Downloading { incoming, ended: false, returning, _lease: lease };
         Self { source: Source::Upstream(Box::new(body)), active }
     }
-}
 
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        match &mut this.source {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.source {
             Source::Full(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Source::Events(events) => {
                 events.as_mut().poll_next(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
@@ -220,12 +212,28 @@ impl Body for ResponseBody {
                     Some(Ok(frame)) => Some(Ok(frame)),
                     Some(Err(error)) => {
                         // Cut short there, so cut short here: never a clean end.
-                        this.active.state().cut_short();
+                        self.active.state().cut_short();
                         Some(Err(BodyError::Broken(error)))
                     }
                 })
             }
         }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = self.poll_source(cx);
+        if self.active.state().is_http2() {
+            stream::Stream::asked_for_more(frame.is_pending());
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

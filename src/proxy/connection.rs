@@ -13,9 +13,9 @@ use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::ReadBuf;
 
 use crate::clock;
@@ -25,17 +25,17 @@ use crate::proxy::alarm::Alarm;
 use crate::proxy::body::ResponseBody;
 use crate::proxy::grammar::Bounds;
 use crate::proxy::guard::Guard;
+use crate::proxy::http2::{self, Counted};
 use crate::proxy::io::{ConnState, Doing, Downstream, Peer, Socket};
 use crate::proxy::plane::Stage;
 use crate::proxy::service;
 use crate::proxy::settings::ProxySettings;
+use crate::proxy::stream::Streams;
 use crate::proxy::worker::{Call, Open, Permit, Worker};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper's smallest read buffer.
 const SMALLEST_BUFFER: usize = 8 * 1024;
-/// Flow-control windows of a stream and of a connection: what one slow stream may make us hold.
-const WINDOWS: (u32, u32) = (256 * 1024, 1024 * 1024);
 
 /// When the drain begins, a silent HTTP/1 connection is not closed at once: a request that is on
 /// its way would be lost with it. It is answered, and that answer announces the end.
@@ -75,7 +75,6 @@ pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, pe
     let state = Arc::new(ConnState::new(is_http2));
     let guard = if is_http2 { Guard::blind(replay) } else { Guard::new(bounds(&settings), replay, &state) };
     let io = Downstream::new(socket, guard, Arc::clone(&state), settings.timeouts.write);
-    let io = TokioIo::new(io);
     let open = Rc::clone(&worker.open);
     let connection = Rc::new(Connection { worker, peer, state: Arc::clone(&state), _permit: permit });
     let requests = service_fn(move |request: Request<Incoming>| {
@@ -90,11 +89,13 @@ pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, pe
         }
     });
     let ended = if is_http2 {
-        let hyper = http2_builder(&settings).serve_connection(io, requests);
-        Driver::new(hyper, state, &open, &settings.timeouts, false).await
+        let incoming = http2::Incoming::default();
+        let io = TokioIo::new(Counted::new(io, incoming.clone()));
+        let hyper = http2::builder(&settings).serve_connection(io, requests);
+        Driver::new(hyper, state, &open, &settings.timeouts, Some(incoming)).await
     } else {
-        let hyper = http1_builder(&settings).serve_connection(io, requests).with_upgrades();
-        Driver::new(hyper, state, &open, &settings.timeouts, true).await
+        let hyper = http1_builder(&settings).serve_connection(TokioIo::new(io), requests).with_upgrades();
+        Driver::new(hyper, state, &open, &settings.timeouts, None).await
     };
     if let Err(error) = ended {
         // Clients break connections all day: that is their business.
@@ -128,6 +129,9 @@ async fn sniff(worker: &Worker, socket: &mut Socket, timeouts: &ProxyTimeouts) -
             Some(Ok(n)) if n > 0 => {}
             _ => return None,
         }
+        if is_not_http(&seen) {
+            return None;
+        }
         let common = seen.len().min(PREFACE.len());
         if seen[..common] != PREFACE[..common] {
             return Some((seen.into(), false));
@@ -135,6 +139,20 @@ async fn sniff(worker: &Worker, socket: &mut Socket, timeouts: &ProxyTimeouts) -
         if common == PREFACE.len() {
             return Some((seen.into(), true));
         }
+    }
+}
+
+/// Whether the first line ends with the name of another protocol, or of none: the peer could not
+/// read an answer in HTTP/1.1 (RFC 9113, 3.4). What only breaks the grammar of HTTP/1.1 is answered.
+fn is_not_http(seen: &[u8]) -> bool {
+    let Some(end) = seen.windows(2).position(|pair| pair == b"\r\n") else { return false };
+    let mut words = seen[..end].split(|byte| *byte == b' ');
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(_), Some(_), Some(version), None) => {
+            version.first().is_some_and(u8::is_ascii_alphabetic)
+                && !version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP"))
+        }
+        _ => false,
     }
 }
 
@@ -168,19 +186,6 @@ fn bounds(settings: &ProxySettings) -> Bounds {
     Bounds { head, fields, target }
 }
 
-fn http2_builder(settings: &ProxySettings) -> http2::Builder<Local> {
-    let limits = &settings.limits;
-    let mut builder = http2::Builder::new(Local);
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
-        .initial_stream_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
-        .max_send_buf_size(SMALLEST_BUFFER * 8);
-    builder
-}
-
 /// A hyper connection that can be told to end after its current requests.
 trait Graceful: Future<Output = hyper::Result<()>> {
     fn graceful(self: Pin<&mut Self>);
@@ -195,7 +200,7 @@ where
     }
 }
 
-impl<S> Graceful for http2::Connection<TokioIo<Downstream>, S, Local>
+impl<S> Graceful for hyper::server::conn::http2::Connection<TokioIo<Counted>, S, Streams>
 where
     S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
     S::Future: 'static,
@@ -215,10 +220,14 @@ struct Driver<C> {
     /// At the last look the drain had begun.
     draining: bool,
     is_http1: bool,
+    /// Of HTTP/2 only.
+    incoming: Option<http2::Incoming>,
     head: Option<Duration>,
     keep_alive: Option<Duration>,
     body: Option<Duration>,
     doing: Option<Doing>,
+    /// Since when the head that is under way on HTTP/2 has been.
+    since: Option<Moment>,
     /// When what it does now has taken too long.
     deadline: Option<Moment>,
     alarm: Alarm,
@@ -230,7 +239,7 @@ impl<C: Graceful> Driver<C> {
         state: Arc<ConnState>,
         open: &Rc<Open>,
         timeouts: &ProxyTimeouts,
-        is_http1: bool,
+        incoming: Option<http2::Incoming>,
     ) -> Self {
         Self {
             hyper: Box::pin(hyper),
@@ -239,11 +248,13 @@ impl<C: Graceful> Driver<C> {
             call: None,
             ending: false,
             draining: false,
-            is_http1,
+            is_http1: incoming.is_none(),
+            incoming,
             head: timeouts.head,
             keep_alive: timeouts.keep_alive,
             body: timeouts.body,
             doing: None,
+            since: None,
             deadline: None,
             alarm: Alarm::default(),
         }
@@ -259,15 +270,23 @@ impl<C: Graceful> Driver<C> {
     /// Notes what the connection does now, and until when it may.
     fn note(&mut self) {
         let mut doing = self.state.doing();
-        if !self.is_http1 && doing == Doing::Head {
-            // Window updates and pings are not the beginning of a request.
-            doing = Doing::Idle;
+        let mut wrote = self.state.take_wrote();
+        let mut since = None;
+        if let Some(incoming) = &self.incoming {
+            // Pings and opened windows are no request, and our answers to them no progress.
+            wrote = false;
+            since = incoming.head_since();
+            doing = match doing {
+                _ if since.is_some() => Doing::Head,
+                Doing::Busy => Doing::Busy,
+                _ => Doing::Idle,
+            };
         }
-        let wrote = self.state.take_wrote();
         let draining = self.is_http1 && self.open.draining();
-        if self.doing == Some(doing) && !wrote && self.draining == draining {
+        if self.doing == Some(doing) && self.since == since && !wrote && self.draining == draining {
             return;
         }
+        self.since = since;
         self.doing = Some(doing);
         self.draining = draining;
         let patience = match doing {
@@ -278,7 +297,7 @@ impl<C: Graceful> Driver<C> {
             Doing::HalfClosed => self.body,
             Doing::Busy | Doing::Flushing => None,
         };
-        self.deadline = patience.map(|patience| clock::now() + patience);
+        self.deadline = patience.map(|patience| since.unwrap_or_else(clock::now) + patience);
     }
 
     /// Waits for the deadline.
@@ -313,12 +332,39 @@ impl<C: Graceful> Future for Driver<C> {
                 continue;
             }
             ready!(this.poll_deadline(cx));
-            if this.is_http1 || this.ending {
+            if this.is_http1 || this.ending || this.doing == Some(Doing::Head) {
                 // Dropping hyper's connection closes the socket.
                 return Poll::Ready(Ok(()));
             }
             this.end_gracefully();
             this.deadline = this.keep_alive.map(|patience| clock::now() + patience);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_http_at_all() {
+        for line in ["INVALID CONNECTION PREFACE\r\n\r\n", "a b c\r\n", "SSH - OpenSSH\r\nx"] {
+            assert!(is_not_http(line.as_bytes()), "{line:?}");
+        }
+        for line in [
+            "GET / HTTP/1.1\r\n",
+            "GET / http/1.1\r\n",
+            "GET / HTTP/9\r\n",
+            "GET / HTTPS/1.1\r\n",
+            "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+            "GET /\r\n",
+            "GET /a b HTTP/1.1\r\n",
+            "GET  /\r\n",
+            "INVALID CONNECTION PREFACE",
+            "",
+            "\r\n",
+        ] {
+            assert!(!is_not_http(line.as_bytes()), "{line:?}");
         }
     }
 }

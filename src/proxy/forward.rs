@@ -63,6 +63,8 @@ pub(super) enum Fault {
     TransferCoding,
     #[error("switched protocols without being asked")]
     UnaskedUpgrade,
+    #[error("the answer to a WebSocket's handshake is none")]
+    Handshake,
 }
 
 /// What a request needs on its way to an answer.

@@ -123,6 +123,10 @@ impl ConnState {
         }
     }
 
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2
+    }
+
     pub(super) fn half_closed(&self) -> bool {
         self.half_closed.load(Ordering::Relaxed)
     }

@@ -11,11 +11,12 @@
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
 //! | `connection`, `io`, `alarm` | one downstream connection: protocol, time limits, drain |
 //! | `grammar`, `guard` | what is HTTP/1, and keeping everything else from hyper |
+//! | `http2`, `frames`, `stream` | what HTTP/2 is granted, floods, a single stream's end |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
 //! | `cold`, `events`, `pages` | while there is no lease |
 //! | `forward`, `answer`, `interim`, `dial`, `pool`, `body` | to the upstream and back |
-//! | `tunnel` | upgraded streams |
+//! | `tunnel`, `extended` | upgraded streams; WebSockets over HTTP/2 |
 //! | `respond` | every answer of our own |
 
 mod accept;
@@ -29,10 +30,13 @@ mod cold;
 mod connection;
 mod dial;
 mod events;
+mod extended;
 mod fields;
 mod forward;
+mod frames;
 mod grammar;
 mod guard;
+mod http2;
 mod interim;
 mod io;
 pub mod listen;
@@ -42,6 +46,7 @@ mod pool;
 mod respond;
 mod service;
 pub mod settings;
+mod stream;
 mod tunnel;
 mod worker;
 

@@ -127,7 +127,8 @@ fn refused(trouble: &Trouble) -> Option<Refused> {
             | Fault::Protocol(_)
             | Fault::Length
             | Fault::TransferCoding
-            | Fault::UnaskedUpgrade => Some(Refused::UpstreamError),
+            | Fault::UnaskedUpgrade
+            | Fault::Handshake => Some(Refused::UpstreamError),
             Fault::ClientBody(_) => None,
         },
         Trouble::Waking { .. }

@@ -221,7 +221,7 @@ fn upstream(fault: &Fault) -> Verdict {
         Fault::Protocol(source) if source.is_parse_too_large() => error("http_response_header_section_size"),
         Fault::Protocol(_) | Fault::Length => error("http_protocol_error"),
         Fault::TransferCoding => error("http_response_transfer_coding"),
-        Fault::UnaskedUpgrade => error("http_upgrade_failed"),
+        Fault::UnaskedUpgrade | Fault::Handshake => error("http_upgrade_failed"),
         Fault::ClientBody(_) => verdict(&Trouble::BadRequest("The request's body broke off.")),
     }
 }

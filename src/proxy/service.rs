@@ -18,6 +18,7 @@ use crate::proxy::body::{RequestBody, ResponseBody, Upload};
 use crate::proxy::cold::{self, Admitted};
 use crate::proxy::connection::Connection;
 use crate::proxy::events;
+use crate::proxy::extended::{self, Handshake};
 use crate::proxy::fields::{self, X_REQUEST_ID, X_WAKEDOCK};
 use crate::proxy::forward::{self, Answered, Fault, Forward};
 use crate::proxy::guard;
@@ -143,6 +144,8 @@ struct Going {
 struct Back {
     /// The client's side of an upgrade that it asked for.
     downstream: Option<OnUpgrade>,
+    /// The client is on HTTP/2, and knows nothing of the handshake.
+    handshake: Option<Handshake>,
     silent_stream: Option<Duration>,
     /// The trailers of gRPC are to be announced.
     grpc_trailers: bool,
@@ -161,7 +164,8 @@ impl Exchange<'_> {
             let spec = service.spec();
             (spec.protocol, spec.hold_timeout, spec.idle.silent_stream)
         };
-        let wanted = ask::wants_upgrade(&request).then(|| {
+        let handshake = extended::for_http1(&mut request);
+        let wanted = (handshake.is_some() || ask::wants_upgrade(&request)).then(|| {
             let protocol = request.headers().get(UPGRADE).cloned();
             (protocol, hyper::upgrade::on(&mut request))
         });
@@ -187,7 +191,7 @@ impl Exchange<'_> {
             }
             downstream
         });
-        let back = Back { downstream, silent_stream, grpc_trailers };
+        let back = Back { downstream, handshake, silent_stream, grpc_trailers };
         (request, Going { http2, hold_timeout, upload, back })
     }
 
@@ -202,9 +206,25 @@ impl Exchange<'_> {
     ) -> Result<Response<ResponseBody>, (Fault, Active)> {
         let Answered { mut response, returning, lease } = answered;
         *response.version_mut() = Version::HTTP_11;
+        if let Some(handshake) = &back.handshake
+            && !handshake.is_answered_by(&response)
+        {
+            return Err((Fault::Handshake, active));
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Some(downstream) = back.downstream else { return Err((Fault::UnaskedUpgrade, active)) };
             let upstream = hyper::upgrade::on(&mut response);
+            if back.handshake.is_some() {
+                rewrite_response(response.headers_mut(), waited);
+                extended::for_http2(&mut response);
+                let opened = extended::opened(downstream, active, self.settings.timeouts.write);
+                let connection = Rc::clone(self.connection);
+                let (service, silent_after) = (service.clone(), back.silent_stream);
+                let joined = tunnel::join(connection, opened, upstream, service, lease, silent_after);
+                tokio::task::spawn_local(joined);
+                let nobody = Active::new(&self.connection.state);
+                return Ok(response.map(|_| ResponseBody::full(bytes::Bytes::new(), nobody)));
+            }
             let protocol = response.headers_mut().remove(UPGRADE);
             rewrite_response(response.headers_mut(), waited);
             self.connection.state.upgrade();
@@ -214,7 +234,7 @@ impl Exchange<'_> {
             }
             tokio::task::spawn_local(tunnel::join(
                 Rc::clone(self.connection),
-                downstream,
+                tunnel::opened(downstream),
                 upstream,
                 service.clone(),
                 lease,

@@ -28,9 +28,9 @@ use crate::supervisor::lease::{Lease, SilentLease};
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Joins the two sides once both have left HTTP, until both are done.
-pub(super) async fn join(
+pub(super) async fn join<D: AsyncRead + AsyncWrite + Unpin>(
     connection: Rc<Connection>,
-    downstream: OnUpgrade,
+    downstream: impl Future<Output = hyper::Result<Option<(D, Bytes)>>>,
     upstream: OnUpgrade,
     service: ServiceHandle,
     lease: Lease,
@@ -44,7 +44,7 @@ pub(super) async fn join(
         }
     };
     let (Some((downstream, first_down)), Some((upstream, first_up))) =
-        (split::<Downstream>(downstream), split::<UpstreamSocket>(upstream))
+        (downstream, split::<UpstreamSocket>(upstream))
     else {
         // Both are connections that we made: they are of these types.
         tracing::error!("an upgraded connection is not what it was");
@@ -72,6 +72,11 @@ pub(super) async fn join(
         }
         () = over => tracing::debug!("the container of an upgraded stream is gone"),
     }
+}
+
+/// The client's socket, once it has left HTTP/1.1, and what was read from it already.
+pub(super) async fn opened(upgrade: OnUpgrade) -> hyper::Result<Option<(Downstream, Bytes)>> {
+    Ok(split(upgrade.await?))
 }
 
 /// The socket under an upgraded connection, and what was read from it already.
@@ -172,8 +177,8 @@ impl Silence {
     }
 }
 
-struct Tunnel<'a> {
-    downstream: Downstream,
+struct Tunnel<'a, D> {
+    downstream: D,
     upstream: TcpStream,
     up: Way,
     down: Way,
@@ -183,7 +188,7 @@ struct Tunnel<'a> {
     scratch: &'a RefCell<Box<[u8]>>,
 }
 
-impl Tunnel<'_> {
+impl<D> Tunnel<'_, D> {
     /// Bytes moved: the stream counts again. False where its upstream is gone.
     fn speak(&mut self) -> bool {
         if let Some(silence) = &mut self.silence {
@@ -203,7 +208,7 @@ impl Tunnel<'_> {
     }
 }
 
-impl Future for Tunnel<'_> {
+impl<D: AsyncRead + AsyncWrite + Unpin> Future for Tunnel<'_, D> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

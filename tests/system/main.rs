@@ -19,6 +19,8 @@ mod cold;
 mod crowd;
 mod engine_faults;
 mod figures;
+mod grpc;
+mod h2spec;
 mod harness;
 mod in_use;
 mod kill9;

@@ -70,6 +70,11 @@ async fn route(
         ("/healthz", "") => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         ("/echo", "") if query.get("whole").is_some() => echo_whole(request).await?,
         ("/echo", "") => echo(request).await,
+        ("/echo-headers", "") if query.get("whole").is_some() => {
+            let description = describe(&request);
+            request.into_body().collect().await.map_err(io::Error::other)?;
+            typed("application/json", full(description))
+        }
         ("/echo-headers", "") => typed("application/json", full(describe(&request))),
         ("/status", code) => match code[1..].parse::<u16>().map(StatusCode::from_u16) {
             Ok(Ok(status)) if !status.is_informational() => text(status, ""),

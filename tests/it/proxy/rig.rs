@@ -217,6 +217,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// The next line; `None` where the end comes first.
+    pub(super) async fn line(&mut self) -> Option<String> {
+        while !self.seen.contains(&b'\n') {
+            if !self.more().await.unwrap_or(false) {
+                return None;
+            }
+        }
+        Some(self.through("\n").await)
+    }
+
     pub(super) async fn head(&mut self) -> String {
         self.through("\r\n\r\n").await
     }
@@ -237,6 +247,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         let rest = self.seen.split_off(count);
         std::mem::replace(&mut self.seen, rest)
+    }
+
+    /// The same; `None` where the end comes first.
+    pub(super) async fn up_to(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.seen.len() < count {
+            if !self.more().await.unwrap_or(false) {
+                return None;
+            }
+        }
+        let rest = self.seen.split_off(count);
+        Some(std::mem::replace(&mut self.seen, rest))
     }
 
     /// The body that a head announces.

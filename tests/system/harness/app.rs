@@ -1,6 +1,7 @@
 //! The test application in a container of its own.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -72,6 +73,15 @@ impl Builder {
     pub fn published(mut self) -> Self {
         self.spec["HostConfig"]["PortBindings"] =
             json!({ format!("{PORT}/tcp"): [{ "HostIp": "127.0.0.1", "HostPort": "" }] });
+        self
+    }
+
+    /// Runs another program, linked statically, in place of the test application.
+    pub fn program(mut self, program: &Path, arguments: &[&str]) -> Self {
+        let mut entrypoint = vec!["/program"];
+        entrypoint.extend(arguments);
+        self.spec["Entrypoint"] = json!(entrypoint);
+        self.spec["HostConfig"]["Binds"] = json!([format!("{}:/program:ro", program.display())]);
         self
     }
 

@@ -1,0 +1,146 @@
+//! HTTP/2 from a client: what we grant it, and the socket that counts its frames.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use hyper::server::conn::http2;
+use hyper_util::rt::TokioTimer;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::clock;
+use crate::domain::time::Moment;
+use crate::proxy::frames::{Flood, Frames};
+use crate::proxy::io::Downstream;
+use crate::proxy::settings::ProxySettings;
+use crate::proxy::stream::Streams;
+
+/// Flow-control windows of a stream and of a connection: what one slow upload may make us hold.
+const WINDOWS: (u32, u32) = (256 * 1024, 1024 * 1024);
+/// What of an answer may lie in h2 until the client's window takes it.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Rapid reset (CVE-2023-44487): streams that were reset before we saw them. h2 ends the
+/// connection with `ENHANCE_YOUR_CALM`. Those that were seen are counted by [`Frames`].
+const RESET_UNSEEN: usize = 20;
+/// Made you reset (CVE-2025-8671): streams that the client had us reset by breaking the rules, in
+/// the whole life of a connection. A client that keeps them never has one; 1024, which hyper would
+/// allow, are as many free turns at the upstream.
+const RESET_BY_US: usize = 64;
+
+/// What is set, and what is not: no pings of our own, since an idle stream must not cost traffic
+/// and the kernel's keep-alive finds dead peers; no adaptive windows, since they grow without a
+/// bound of ours. CONTINUATION frames are limited by h2 from the size of the fields.
+pub(super) fn builder(settings: &ProxySettings) -> http2::Builder<Streams> {
+    let limits = &settings.limits;
+    let mut builder = http2::Builder::new(Streams { patience: settings.timeouts.write });
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(RESET_UNSEEN)
+        .max_local_error_reset_streams(RESET_BY_US)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER)
+        .enable_connect_protocol();
+    builder
+}
+
+/// What the driver of a connection asks about the frames that come in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Incoming(Rc<Cell<Option<Moment>>>);
+
+impl Incoming {
+    /// Since when the head of a request has been under way.
+    pub(super) fn head_since(&self) -> Option<Moment> {
+        self.0.get()
+    }
+}
+
+/// A client's socket whose frames are counted.
+pub(super) struct Counted {
+    socket: Downstream,
+    frames: Frames,
+    incoming: Incoming,
+    /// The last write went out whole, so that a frame of our own would be read as one.
+    whole: bool,
+}
+
+impl Counted {
+    pub(super) fn new(socket: Downstream, incoming: Incoming) -> Self {
+        Self { socket, frames: Frames::new(clock::now()), incoming, whole: true }
+    }
+
+    /// Tells the client why it is left. Best effort: the connection ends in any case.
+    fn say_goodbye(&mut self, cx: &mut Context<'_>) {
+        const ENHANCE_YOUR_CALM: u32 = 0xb;
+        if !self.whole {
+            return;
+        }
+        let mut frame = [0; 17];
+        frame[..9].copy_from_slice(&[0, 0, 8, 7, 0, 0, 0, 0, 0]);
+        frame[9..13].copy_from_slice(&self.frames.highest().to_be_bytes());
+        frame[13..].copy_from_slice(&ENHANCE_YOUR_CALM.to_be_bytes());
+        let _ = Pin::new(&mut self.socket).poll_write(cx, &frame);
+    }
+
+    fn after_write(&mut self, wanted: usize, written: &Poll<io::Result<usize>>) {
+        self.whole = matches!(written, Poll::Ready(Ok(n)) if *n == wanted);
+        if let Poll::Ready(Ok(n)) = written {
+            self.frames.wrote(*n);
+        }
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut this.socket).poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = outcome {
+            let followed = this.frames.read(&buf.filled()[before..], clock::now);
+            this.incoming.0.set(this.frames.head_since());
+            if let Err(Flood) = followed {
+                this.say_goodbye(cx);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, Flood)));
+            }
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.after_write(buf.len(), &written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.after_write(bufs.iter().map(|buf| buf.len()).sum(), &written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
