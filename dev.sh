@@ -412,7 +412,7 @@ tests() {
   need ip iproute2
   caddy_program
   engine
-  step shellcheck dev.sh .ci/run
+  step shellcheck dev.sh .ci/run fuzz/run
   step cargo fmt --all --check
   step cargo clippy --locked --workspace --all-targets -- -D warnings
   step documentation
