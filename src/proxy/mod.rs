@@ -9,7 +9,7 @@
 //! | [`listen`] | binds addresses and takes over inherited sockets |
 //! | [`plane`] | starts the workers, drains them |
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
-//! | `connection`, `io` | one downstream connection: protocol, time limits, drain |
+//! | `connection`, `io`, `alarm` | one downstream connection: protocol, time limits, drain |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
 //! | `cold`, `events`, `pages` | while there is no lease |
@@ -18,6 +18,7 @@
 //! | `respond` | every answer of our own |
 
 mod accept;
+mod alarm;
 mod ask;
 #[doc(hidden)]
 pub mod bench;

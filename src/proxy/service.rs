@@ -25,7 +25,7 @@ use crate::proxy::pages::{self, Reader};
 use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict};
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::tunnel;
-use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
 /// The one prefix on services' hosts that is ours (trap 21).
@@ -78,8 +78,9 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         let page = pages::for_nobody(host.as_str(), reader, &trouble);
         return exchange.refuse(None, Some(&host), &trouble, page, active);
     };
+    let asker = Asker { request_id: exchange.request_id.as_bytes(), host: host.as_str() };
     let Admitted { lease, mut waited } = loop {
-        match cold::admit(&service, &request, reader.is_some()).await {
+        match cold::admit(&service, &request, reader.is_some(), &asker).await {
             Ok(admitted) => break admitted,
             // Let go while the request waited: an edit of the configuration may have given its host
             // to another service, or its service another container.
@@ -98,6 +99,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     let forward = Forward {
         worker,
         service: &service,
+        asker: &asker,
         timeouts: &exchange.settings.timeouts,
         hold_timeout: going.hold_timeout,
         http2: going.http2,
