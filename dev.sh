@@ -423,7 +423,7 @@ tests() {
   need go golang-go
   caddy_program
   engine
-  step shellcheck dev.sh .ci/run
+  step shellcheck dev.sh .ci/run fuzz/run
   step cargo fmt --all --check
   step cargo clippy --locked --workspace --all-targets -- -D warnings
   step documentation
