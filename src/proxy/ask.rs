@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, Version};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 use crate::config::ProxyLimits;
 use crate::proxy::extended;
@@ -63,7 +63,7 @@ fn split_port(authority: &str) -> Option<(&str, &str)> {
 ///
 /// # Errors
 /// Why it is refused.
-pub(super) fn check(request: &Request<Incoming>, limits: &ProxyLimits) -> Result<Host, Trouble> {
+pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Host, Trouble> {
     let (uri, headers) = (request.uri(), request.headers());
     if headers.len() > limits.fields {
         return Err(Trouble::HeadTooLarge);

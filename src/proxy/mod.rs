@@ -9,7 +9,7 @@
 //! | [`listen`] | binds addresses and takes over inherited sockets |
 //! | [`plane`] | starts the workers, drains them |
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
-//! | `connection`, `io` | one downstream connection: protocol, time limits, drain |
+//! | `connection`, `io`, `alarm` | one downstream connection: protocol, time limits, drain |
 //! | `http2`, `frames`, `stream` | what HTTP/2 is granted, floods, a single stream's end |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
@@ -19,7 +19,10 @@
 //! | `respond` | every answer of our own |
 
 mod accept;
+mod alarm;
 mod ask;
+#[doc(hidden)]
+pub mod bench;
 mod body;
 mod cold;
 mod connection;
