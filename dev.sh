@@ -297,7 +297,7 @@ prove() {
     "$url" "$(sed -n 's/^<h1>\(.*\)<\/h1>$/  \1/p' <<<"$answer")" "$status" "$seconds" "${before:-not known}"
 }
 
-try() { printf '  %-58s # %s\n' "$1" "$2"; }
+try() { printf '  %-68s # %s\n' "$1" "$2"; }
 
 up() {
   mkdir -p "$dev"
@@ -318,13 +318,13 @@ up() {
   prove
   printf '\nEverything is left running. To try:\n\n'
   try "curl $(base_url hello)/" "wakes a static page"
-  try "curl $(base_url slow)/" "is held about 6 s, until it is healthy"
-  try "curl -H 'Accept: text/html' $(base_url slow)/" "gets the waiting page after 2 s, like a browser"
+  try "curl -sD- -o /dev/null -H 'Accept: text/html' $(base_url slow)/" "as a browser: the waiting page (503) after 2 s"
+  try "curl $(base_url slow)/" "is held until it is healthy, about 6 s from asleep"
   try "curl -N '$(base_url echo)/sse?every=1s'" "stays awake as long as this runs"
   try "curl -d hello $(base_url echo)/echo" "is woken by a POST, which is not lost"
   cat <<TRY
 
-In a browser: $(base_url hello)/  $(base_url slow)/  $(base_url echo)/
+In a browser on this machine: $(base_url hello)/  $(base_url slow)/  $(base_url echo)/
 To watch:     http://127.0.0.1:$admin/readyz  http://127.0.0.1:$admin/metrics
 
 They sleep again after 30 s without use: ./dev.sh logs shows it, ./dev.sh status says what sleeps,
@@ -336,12 +336,14 @@ status() {
   [[ -f $dev/ports ]] || { echo "Nothing is up."; return; }
   ports
   for name in dockerd caddy wakedock; do
-    if running "$name"; then say "$name" "runs, process $(pid_of "$name")"; fi
+    if running "$name"; then
+      say "$name" "runs, process $(pid_of "$name")"
+    elif [[ $name != dockerd ]]; then # which may well be somebody else's
+      say "$name" "does not run"
+    fi
   done
   if wakedock_answers >/dev/null; then
     while read -r name phase; do say "$name" "$phase"; done < <(phases)
-  else
-    say wakedock "does not run"
   fi
 }
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from .machine import Trouble, run
-from .proxies import HOST
+from .proxies import HOST, LONG
 
 SCRIPT = """
 function done(summary, latency, requests)
@@ -42,19 +42,32 @@ def check(proxy, body):
             raise Trouble(f"{proxy.name} answers {status} with {text[:200]!r}, not what the upstream says")
 
 
-class Wrk:
-    def __init__(self, folder, connections):
+class Load:
+    """One kind of load. `once` runs it against a proxy and gives its figures."""
+
+    def __init__(self, rounds, only=None):
+        self.rounds, self.only = rounds, only
+
+    def concerns(self, proxy):
+        return self.only is None or proxy.kind in self.only
+
+
+class Wrk(Load):
+    """As many requests as can be, on kept-alive connections."""
+
+    def __init__(self, folder, connections, seconds, rounds, only=None):
+        super().__init__(rounds, only)
         self.script = Path(folder, "wrk.lua")
         self.script.write_text(SCRIPT)
-        self.connections = connections
+        self.connections, self.seconds = connections, seconds
         self.threads = min(2, os.cpu_count() or 1)
 
-    def load(self, proxy, seconds):
-        """One round: requests a second, CPU time of the proxy a request, latencies."""
+    def once(self, proxy, seconds=None):
+        """Requests a second, CPU time of the proxy a request, latencies."""
         before = proxy.process.cpu()
         url = f"http://127.0.0.1:{proxy.port}/"
         command = (
-            *("wrk", f"-t{self.threads}", f"-c{self.connections}", f"-d{seconds}s"),
+            *("wrk", f"-t{self.threads}", f"-c{self.connections}", f"-d{seconds or self.seconds}s"),
             *("--header", f"Host: {HOST}", "--script", str(self.script), url),
         )
         figures = json.loads(run("sh", "-c", 'exec "$@" 2>&1 >/dev/null', "sh", *command))
@@ -63,8 +76,35 @@ class Wrk:
         if errors or not figures["requests"]:
             raise Trouble(f"{proxy.name}: {figures['requests']} requests, errors: {errors}")
         return {
+            "requests": figures["requests"],
             "requests_per_second": figures["requests"] / figures["micros"] * 1e6,
             "cpu_micros_per_request": cpu * 1e6 / figures["requests"],
             "p50_micros": figures["p50"],
             "p99_micros": figures["p99"],
         }
+
+
+class Tool(Load):
+    """What our own load generator does."""
+
+    def __init__(self, tool, rounds, only, *arguments, host=LONG):
+        super().__init__(rounds, only)
+        self.tool, self.host, (self.verb, *self.arguments) = tool, host, arguments
+
+    def once(self, proxy):
+        cpu, resident = proxy.process.cpu(), proxy.process.resident()[0]
+        said = run(self.tool, self.verb, str(proxy.port), self.host, *map(str, self.arguments))
+        figures = json.loads(said)
+        cpu, seconds = proxy.process.cpu() - cpu, figures["micros"] / 1e6
+        found = {f"{name}_micros": figures[name] for name in ("p50", "p99", "p999") if name in figures}
+        if "requests" in figures:
+            found["requests_per_second"] = figures["requests"] / seconds
+            found["cpu_micros_per_request"] = cpu * 1e6 / figures["requests"]
+        if "messages" in figures:
+            found["messages_per_second"] = figures["messages"] / seconds
+            found["cpu_micros_per_message"] = cpu * 1e6 / figures["messages"]
+        if "bytes" in figures:
+            found["bytes_per_second"] = figures["bytes"] / seconds
+            found["bytes_per_cpu_second"] = figures["bytes"] / max(cpu, 0.01)
+            found["growth"] = proxy.process.resident()[0] - resident
+        return found

@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -38,9 +39,21 @@ def run(*command, **options):
     return done.stdout.decode(errors="replace").strip()
 
 
-def install_missing():
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def target(root):
+    """Where cargo builds."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+
+
+def install_missing(*programs):
     """Gets from Debian what is not there. A service that comes with a package is not started."""
-    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
+    wanted = programs or PACKAGES
+    missing = [PACKAGES[program] for program in wanted if not shutil.which(program)]
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

@@ -1,5 +1,6 @@
-"""The one upstream of all proxies: nginx with a static body, in a container on the host's network,
-so that no bridge stands between any proxy and it, and WakeDock can have it as a service."""
+"""What all proxies have behind them: nginx with a static body, and `load serve` for long bodies and
+WebSockets, in containers on the host's network, so that no bridge stands between any proxy and
+them, and WakeDock can have them as services."""
 
 import io
 import os
@@ -32,6 +33,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         root /www;
+        location = /post {{ return 200 "posted\n"; }}
     }}
 }}
 """
@@ -54,10 +56,10 @@ def engine(folder):
     return daemon
 
 
-def image_of_nginx(port, body):
-    """nginx and the libraries it is linked with, as a tar: nothing has to be fetched."""
-    nginx = os.path.realpath(shutil.which("nginx"))
-    libraries = re.findall(r"(/\S+) \(0x", run("ldd", nginx))
+def image(port, body, tool):
+    """nginx, the tool, and the libraries they are linked with, as a tar: nothing has to be fetched."""
+    programs = {"nginx": os.path.realpath(shutil.which("nginx"))} | ({"load": str(tool)} if tool else {})
+    libraries = {library for file in programs.values() for library in re.findall(r"(/\S+) \(0x", run("ldd", file))}
     text = {
         "etc/passwd": "root:x:0:0:root:/root:/bin/false\n",
         "etc/group": "root:x:0:\n",
@@ -71,7 +73,8 @@ def image_of_nginx(port, body):
         tar.addfile(tmp)
         for library in libraries:
             tar.add(os.path.realpath(library), library.lstrip("/"))
-        tar.add(nginx, "nginx")
+        for name, file in programs.items():
+            tar.add(file, name)
         for name, content in text.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
@@ -80,21 +83,26 @@ def image_of_nginx(port, body):
 
 
 class Upstream:
-    def __init__(self, port, body, sleepers):
-        self.port, self.body = port, body
+    def __init__(self, port, body, sleepers, tool=None, long_port=None):
+        self.port, self.body, self.tool, self.long_port = port, body, tool, long_port
         self.name = f"wakedock-bench-{os.getpid()}"
         self.sleepers = [f"{self.name}-{number}" for number in range(sleepers)]
+        self.long_name = f"{self.name}-long"
         self.made = []
 
     def start(self):
         entrypoint = 'ENTRYPOINT ["/nginx", "-e", "stderr", "-c", "/nginx.conf"]'
         run(
             *("docker", "import", "--change", entrypoint, "--change", f"LABEL {LABEL}=1", "-", self.name),
-            input=image_of_nginx(self.port, self.body),
+            input=image(self.port, self.body, self.tool),
         )
         options = ("--network", "host", "--label", f"{LABEL}=1", "--name")
         self.made.append(self.name)
         run("docker", "run", "--detach", *options, self.name, self.name)
+        if self.tool:
+            self.made.append(self.long_name)
+            serve = ("--entrypoint", "/load", self.name, "serve", str(self.long_port))
+            run("docker", "run", "--detach", *options, self.long_name, *serve)
         if self.sleepers:
             say(f"creating {len(self.sleepers)} containers that never run, for the memory of as many services")
         for sleeper in self.sleepers:

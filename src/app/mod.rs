@@ -3,7 +3,10 @@
 mod inherit;
 mod limits;
 mod reload;
+mod start_error;
 mod watchdog;
+
+pub use start_error::StartError;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +27,7 @@ use crate::metrics::ProcessMetrics;
 use crate::ports::{CaddyAdmin, ContainerEngine};
 use crate::probe::NetProber;
 use crate::proxy::{self, DataPlane, DrainOutcome, ProxySettings};
-use crate::store::{OpenStoreError, Store};
+use crate::store::Store;
 use crate::supervisor::fleet::{Fleet, Parts};
 use crate::supervisor::publish::{Publisher, PublisherHandle};
 use crate::telemetry::{self, Lines, LogHandle};
@@ -43,33 +46,6 @@ pub enum Ended {
     Clean,
     /// The grace period of the drain was over before every connection was.
     DrainTimedOut,
-}
-
-/// Why it could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("no runtime")]
-    Runtime(#[source] std::io::Error),
-    #[error(transparent)]
-    Store(#[from] OpenStoreError),
-    #[error("the metrics could not be set up")]
-    Metrics(#[source] metrics_exporter_prometheus::BuildError),
-    #[error(transparent)]
-    Proxy(#[from] proxy::BindError),
-    #[error("the admin address {address} could not be bound")]
-    Admin {
-        address: std::net::SocketAddr,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("the sockets that were handed over could not be used")]
-    Inherit(#[from] inherit::InheritError),
-    #[error("the workers of the data plane did not start")]
-    Workers(#[source] std::io::Error),
-    #[error(transparent)]
-    Logs(#[from] tracing::subscriber::SetGlobalDefaultError),
-    #[error("signals cannot be received")]
-    Signals(#[source] std::io::Error),
 }
 
 /// Runs WakeDock until it is told to stop.
@@ -117,17 +93,15 @@ struct App {
 }
 
 impl App {
-    /// Opens the store and binds every socket: what can fail, fails here.
+    /// Binds every socket and opens the store: what can fail, fails here. Ports come first: one that
+    /// is taken leaves no folder and no file behind.
     async fn build(loaded: Loaded, logs: LogHandle) -> Result<(Self, proxy::Bound), StartError> {
         let config = loaded.config.clone();
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         let inherited = inherit::sockets()?;
-        let (store, remembered) = Store::open(&config.data_dir.join(STORE_FILE))?;
         let process = ProcessMetrics::new().map_err(StartError::Metrics)?;
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let bound = proxy::bind(&config.proxy, inherited.proxy, workers)?;
         let admin = match inherited.admin {
             Some(listener) => listener,
             None => TcpListener::bind(config.admin.listen)
@@ -137,6 +111,9 @@ impl App {
         let admin_address = admin
             .local_addr()
             .map_err(|source| StartError::Admin { address: config.admin.listen, source })?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let bound = proxy::bind(&config.proxy, inherited.proxy, workers)?;
+        let (store, remembered) = Store::open(&config.data_dir.join(STORE_FILE))?;
         for address in bound.addresses() {
             tracing::info!(listener = "proxy", address = %address, "listening");
         }
@@ -268,7 +245,7 @@ fn start_publisher(
     handle
 }
 
-/// The Caddyfile for a configuration, as it would be published.
+/// The Caddyfile for a configuration, as it would be published or written.
 ///
 /// # Errors
 /// Where a value cannot stand in a Caddyfile, or an `extra` file cannot be read.

@@ -27,7 +27,8 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(30);
 const ENDPOINT_CHANGE: Duration = Duration::from_millis(50);
 /// Ten thousand hosts are one megabyte.
 const LARGEST_ANSWER: usize = 32 << 20;
-/// As much of an answer that is not Caddy's own error as an operator can use.
+/// As much of an answer as an operator can use: of Caddy's own error, and of what is none.
+const LONGEST_ERROR: usize = 4000;
 const LONGEST_MESSAGE: usize = 500;
 
 /// A client of one Caddy. Each call has a connection of its own: Caddy makes its admin endpoint
@@ -172,12 +173,48 @@ impl CaddyAdmin for Client {
 }
 
 /// Caddy's own words, where it says some.
-fn message(status: StatusCode, body: &[u8]) -> String {
+pub(super) fn message(status: StatusCode, body: &[u8]) -> String {
     let error = serde_json::from_slice::<Value>(body).ok();
-    if let Some(text) = error.as_ref().and_then(|error| error.get("error")).and_then(Value::as_str) {
-        return text.to_owned();
+    let text = error.as_ref().and_then(|error| error.get("error")).and_then(Value::as_str);
+    if let Some(text) = text.map(|text| readable(text, LONGEST_ERROR)).filter(|text| !text.is_empty()) {
+        return text;
     }
-    let text = String::from_utf8_lossy(body);
-    let text: String = text.trim().chars().take(LONGEST_MESSAGE).collect();
+    let text = readable(&String::from_utf8_lossy(body), LONGEST_MESSAGE);
     if text.is_empty() { format!("status {status}") } else { format!("status {status}: {text}") }
+}
+
+/// The beginning of a text, without what would steer a terminal.
+fn readable(text: &str, longest: usize) -> String {
+    let shown = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.trim().chars().filter(shown).take(longest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(body: &[u8]) -> String {
+        message(StatusCode::BAD_REQUEST, body)
+    }
+
+    #[test]
+    fn an_error_is_shown_in_caddys_words() {
+        assert_eq!(
+            said(br#"{"error":"Caddyfile:3: unrecognized directive: foo"}"#),
+            "Caddyfile:3: unrecognized directive: foo"
+        );
+        assert_eq!(said(b"<html>no\n"), "status 400 Bad Request: <html>no");
+        assert_eq!(said(b" \n"), "status 400 Bad Request");
+    }
+
+    /// The fuzz target found it: whatever answers there could steer the operator's terminal, and
+    /// fill the log with one line.
+    #[test]
+    fn an_error_is_bounded_and_steers_no_terminal() {
+        assert_eq!(said(br#"{"error":"a\u001b[31mb\u0007\nc"}"#), "a[31mb\nc");
+        assert_eq!(said(b"a\x1b[31mb\0"), "status 400 Bad Request: a[31mb");
+        let endless = serde_json::json!({ "error": "x".repeat(1 << 20) });
+        assert_eq!(said(endless.to_string().as_bytes()).len(), LONGEST_ERROR);
+        assert_eq!(said(br#"{"error":"\u0000"}"#), r#"status 400 Bad Request: {"error":"\u0000"}"#);
+    }
 }

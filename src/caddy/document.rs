@@ -8,8 +8,8 @@ const MARK: (&str, &str) = ("@id", "wakedock");
 /// Whose configuration Caddy runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// It serves nothing. An admin address or a log alone is what Caddy is started with to be
-    /// configured by somebody.
+    /// It serves nothing. An admin address, a log or other global options alone are what Caddy is
+    /// started with to be configured by somebody.
     Nobody,
     Ours,
     Foreign,
@@ -21,10 +21,42 @@ pub fn owner(running: &Value) -> Owner {
     if running.get(MARK.0).and_then(Value::as_str) == Some(MARK.1) {
         return Owner::Ours;
     }
-    match running.get("apps") {
-        None | Some(Value::Null) => Owner::Nobody,
-        Some(Value::Object(apps)) if apps.is_empty() => Owner::Nobody,
-        Some(_) => Owner::Foreign,
+    if apps(running).any(|(name, app)| serves(name, app)) { Owner::Foreign } else { Owner::Nobody }
+}
+
+/// Whether there are settings that are lost when another configuration is loaded: global options
+/// of somebody who serves nothing, beside the admin endpoint, which stays.
+#[must_use]
+pub fn has_options(running: &Value) -> bool {
+    let other =
+        |(key, value): (&String, &Value)| !matches!(key.as_str(), "admin" | "apps") && !is_empty(value);
+    owner(running) == Owner::Nobody
+        && (apps(running).next().is_some() || running.as_object().is_some_and(|keys| keys.iter().any(other)))
+}
+
+fn apps(running: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    running.get("apps").and_then(Value::as_object).into_iter().flatten().filter(|(_, app)| !app.is_null())
+}
+
+/// Whether an app does anything by itself. Global options alone leave a certificate authority
+/// (`skip_install_trust`), rules for certificates that nobody asks for (`local_certs`, `email`), or
+/// a server app without servers.
+fn serves(name: &str, app: &Value) -> bool {
+    let holds = |key| app.get(key).is_some_and(|value| !is_empty(value));
+    match name {
+        "pki" => false,
+        "tls" => holds("certificates"),
+        "http" => holds("servers"),
+        _ => true,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(object) => object.is_empty(),
+        Value::Array(array) => array.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
@@ -72,9 +104,27 @@ mod tests {
         assert_eq!(owner(&Value::Null), Owner::Nobody);
         assert_eq!(owner(&json!({"admin": {"listen": "localhost:2019"}})), Owner::Nobody);
         assert_eq!(owner(&json!({"apps": {}})), Owner::Nobody);
-        assert_eq!(owner(&json!({"apps": {"http": {}}})), Owner::Foreign);
-        assert_eq!(owner(&json!({"@id": "other", "apps": {"http": {}}})), Owner::Foreign);
+        let site = json!({"servers": {"srv0": {"listen": [":80"]}}});
+        assert_eq!(owner(&json!({"apps": {"http": site}})), Owner::Foreign);
+        assert_eq!(owner(&json!({"@id": "other", "apps": {"http": site}})), Owner::Foreign);
         assert_eq!(owner(&prepare(json!({"apps": {"http": {}}}), &Value::Null)), Owner::Ours);
+    }
+
+    #[test]
+    fn options_alone_serve_nothing() {
+        let pki = json!({"certificate_authorities": {"local": {"install_trust": false}}});
+        let policies = json!({"automation": {"policies": [{"issuers": [{"module": "internal"}]}]}});
+        for apps in [json!({"pki": pki}), json!({"tls": policies, "pki": pki}), json!({"http": {}})] {
+            let running = json!({"admin": {"listen": "localhost:2019"}, "apps": apps});
+            assert_eq!(owner(&running), Owner::Nobody, "{running}");
+            assert!(has_options(&running));
+        }
+        assert!(has_options(&json!({"admin": {}, "logging": {"logs": {"default": {"level": "DEBUG"}}}})));
+        assert!(!has_options(&json!({"admin": {"listen": "localhost:2019"}})), "which stays");
+        assert_eq!(owner(&json!({"apps": {"tls": {"certificates": {"automate": ["a"]}}}})), Owner::Foreign);
+        assert_eq!(owner(&json!({"apps": {"layer4": {}}})), Owner::Foreign, "an app nobody here knows");
+        let foreign = json!({"apps": {"http": {"servers": {"srv0": {}}}, "pki": pki}});
+        assert!(!has_options(&foreign) && !has_options(&json!({"apps": {}})) && !has_options(&Value::Null));
     }
 
     #[test]

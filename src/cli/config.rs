@@ -1,5 +1,7 @@
 //! `wakedock config …`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
 
@@ -26,10 +28,11 @@ pub(super) enum ConfigCommand {
 pub(super) fn run(
     command: &ConfigCommand,
     load: impl FnOnce() -> Result<Loaded, ConfigProblems>,
+    source: impl FnOnce() -> Option<PathBuf>,
     terminal: &Terminal,
 ) -> Exit {
     match command {
-        ConfigCommand::Check { json: true } => check_json(load(), terminal),
+        ConfigCommand::Check { json: true } => check_json(load(), source, terminal),
         ConfigCommand::Check { json: false } => check(load(), terminal),
         ConfigCommand::Print => match load() {
             Ok(loaded) => terminal.print(&config::effective(&loaded.config)),
@@ -61,10 +64,14 @@ fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn check_json(outcome: Result<Loaded, ConfigProblems>, terminal: &Terminal) -> Exit {
+fn check_json(
+    outcome: Result<Loaded, ConfigProblems>,
+    source: impl FnOnce() -> Option<PathBuf>,
+    terminal: &Terminal,
+) -> Exit {
     let (file, services, problems, warnings) = match outcome {
         Ok(loaded) => (loaded.file, Some(loaded.config.services.len()), Vec::new(), loaded.warnings),
-        Err(problems) => (None, None, problems.0, Vec::new()),
+        Err(problems) => (source(), None, problems.0, Vec::new()),
     };
     let printed = terminal.print(&format!(
         "{:#}\n",

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::{self, Ended};
-use crate::config::{Config, Loaded, load, process_env};
+use crate::config::{CaddyMode, Config, Loaded, load, process_env, source_of};
 use terminal::Terminal;
 
 /// How a command ended.
@@ -51,7 +51,10 @@ enum Command {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
-    /// Print the Caddyfile that WakeDock publishes
+    /// Print what WakeDock has Caddy run, by `caddy.mode`
+    ///
+    /// `managed`: the whole Caddyfile that is published. `file`: what is written to `caddy.file`.
+    /// `off`: nothing is published, and what `file` would write is printed.
     Caddyfile,
 }
 
@@ -97,12 +100,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let load = || load(arguments.config.as_deref(), process_env());
+    let source = || source_of(arguments.config.as_deref(), process_env());
     match arguments.command {
         Command::Serve => match load() {
             Ok(loaded) => serve(loaded, &terminal).into(),
             Err(problems) => terminal.refuse(&problems).into(),
         },
-        Command::Config { command } => config::run(&command, load, &terminal).into(),
+        Command::Config { command } => config::run(&command, load, source, &terminal).into(),
         Command::Caddyfile => match load() {
             Ok(Loaded { config, .. }) => caddyfile(&config, &terminal).into(),
             Err(problems) => terminal.refuse(&problems).into(),
@@ -115,7 +119,7 @@ fn serve(loaded: Loaded, terminal: &Terminal) -> Exit {
         Ok(Ended::Clean) => Exit::Fine,
         Ok(Ended::DrainTimedOut) => Exit::DrainTimedOut,
         Err(error) => {
-            terminal.complain(&chain(&error));
+            terminal.fail(&chain(&error), error.key(), error.mend());
             Exit::Failed
         }
     }
@@ -134,9 +138,16 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn caddyfile(config: &Config, terminal: &Terminal) -> Exit {
     match app::caddyfile(config) {
-        Ok(text) => terminal.print(&text),
+        Ok(text) => {
+            if config.caddy.mode == CaddyMode::Off {
+                terminal.note(
+                    "`caddy.mode` is `off`: nothing is published; this is what mode `file` would write",
+                );
+            }
+            terminal.print(&text)
+        }
         Err(error) => {
-            terminal.complain(&format!("the Caddyfile cannot be rendered: {error}"));
+            terminal.fail(&format!("the Caddyfile cannot be rendered: {}", chain(&error)), None, None);
             Exit::Failed
         }
     }

@@ -43,6 +43,22 @@ impl Terminal {
         self.complain(&format!("{}: {warning}", self.paint(AMBER, "warning")));
     }
 
+    /// Prints what is good to know beside an output.
+    pub(super) fn note(&self, text: &str) {
+        self.complain(&format!("{}: {text}", self.paint(AMBER, "note")));
+    }
+
+    /// Prints why a command failed, in the form of a problem of the configuration: what, where, mend.
+    pub(super) fn fail(&self, what: &str, key: Option<&str>, mend: Option<&str>) {
+        let mut text = format!("{}: {what}", self.paint(RED, "error"));
+        for (name, value) in [("at    ", key), ("mend  ", mend)] {
+            if let Some(value) = value {
+                text.push_str(&format!("\n  {name} {value}"));
+            }
+        }
+        self.complain(&text);
+    }
+
     /// Prints every problem of a configuration.
     pub(super) fn refuse(&self, problems: &ConfigProblems) -> Exit {
         for problem in &problems.0 {

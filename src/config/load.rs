@@ -48,6 +48,14 @@ pub fn load(
     assemble(source, &environment, Emptiness::Allowed)
 }
 
+/// The file that [`load`] reads, or tries to; `None`: there is none, and the defaults hold.
+#[must_use]
+pub fn source_of(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Option<PathBuf> {
+    let named = path.map(Path::to_owned).or_else(|| Environment::new(env).file.map(PathBuf::from));
+    let there = |place: &&Path| place.try_exists().unwrap_or(true);
+    named.or_else(|| PLACES.map(Path::new).into_iter().find(there).map(Path::to_owned))
+}
+
 /// Whether a file that says nothing is a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Emptiness {

@@ -1,5 +1,7 @@
 //! The configuration: what people write, and the typed values the rest of the house sees.
 
+#[doc(hidden)]
+pub mod bench;
 mod check;
 mod defaults;
 mod document;
@@ -24,7 +26,7 @@ use crate::domain::service::ServiceSpec;
 
 pub use document::{example, reference, schema};
 pub use env::process_env;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, source_of};
 pub use print::effective;
 pub use problem::{ConfigProblems, Fault, Place, Problem, Warning};
 pub use units::{format_duration, format_size, parse_duration, parse_size};

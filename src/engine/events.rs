@@ -86,10 +86,10 @@ fn path(since: Option<Timestamp>) -> String {
 }
 
 #[derive(Default)]
-struct Lines(Vec<u8>);
+pub(super) struct Lines(Vec<u8>);
 
 impl Lines {
-    fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.0.extend_from_slice(bytes);
         if self.0.len() > LONGEST_EVENT && !self.0.contains(&b'\n') {
             return Err(Failure::Away(io::Error::new(io::ErrorKind::InvalidData, "an event without end")));
@@ -97,7 +97,7 @@ impl Lines {
         Ok(())
     }
 
-    fn next(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
         let end = self.0.iter().position(|byte| *byte == b'\n')?;
         let rest = self.0.split_off(end + 1);
         Some(std::mem::replace(&mut self.0, rest))
@@ -130,7 +130,7 @@ struct Actor {
 }
 
 /// `None` for what WakeDock does not care about, `exec_*` of every health check above all.
-fn parse(line: &[u8]) -> Option<ContainerEvent> {
+pub(super) fn parse(line: &[u8]) -> Option<ContainerEvent> {
     let record: Record = serde_json::from_slice(line).ok()?;
     if record.kind != "container" {
         return None;
@@ -153,7 +153,8 @@ fn parse(line: &[u8]) -> Option<ContainerEvent> {
         "health_status" => ContainerAction::Health(health_word(detail.trim())?),
         _ => return None,
     };
-    let millis = if record.time_nano > 0 { record.time_nano / 1_000_000 } else { record.time * 1000 };
+    let millis =
+        if record.time_nano > 0 { record.time_nano / 1_000_000 } else { record.time.saturating_mul(1000) };
     Some(ContainerEvent {
         name: attribute("name")?.trim_start_matches('/').to_owned(),
         id: ContainerId(record.actor.id),
@@ -219,6 +220,10 @@ mod tests {
             assert_eq!(event(noise, ""), None, "{noise}");
         }
         assert_eq!(parse(b"not json"), None);
+        // No time of this world, and no overflow either.
+        let late = br#"{"Type":"container","Action":"start","Actor":{"ID":"a","Attributes":{"name":"b"}},
+            "time":9223372036854775807}"#;
+        assert_eq!(parse(late).map(|event| event.at), Some(Timestamp::from_millis(i64::MAX)));
         assert_eq!(parse(br#"{"Type":"image","Action":"create","Actor":{"ID":"a"}}"#), None);
     }
 

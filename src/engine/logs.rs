@@ -39,7 +39,7 @@ pub(super) async fn last(api: &Api, id: &ContainerId, lines: usize) -> Result<Ve
 }
 
 /// Takes a log apart as it comes in. What it holds is bounded.
-struct LogReader {
+pub(super) struct LogReader {
     /// Where in a frame the next byte is; a terminal's log has no frames.
     at: Option<At>,
     /// Standard output and standard error: a line of one may be cut by a line of the other.
@@ -67,11 +67,11 @@ impl Line {
 }
 
 impl LogReader {
-    fn new(tty: bool, keep: usize) -> Self {
+    pub(super) fn new(tty: bool, keep: usize) -> Self {
         Self { at: (!tty).then_some(HEAD), open: Default::default(), lines: VecDeque::new(), keep }
     }
 
-    fn push(&mut self, mut bytes: &[u8]) {
+    pub(super) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match &mut self.at {
                 None => {
@@ -123,7 +123,7 @@ impl LogReader {
         }
     }
 
-    fn finish(mut self) -> Vec<String> {
+    pub(super) fn finish(mut self) -> Vec<String> {
         for stream in 0..self.open.len() {
             if !self.open[stream].0.is_empty() {
                 self.end(stream);

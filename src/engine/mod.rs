@@ -4,6 +4,8 @@
 //! its like: the caller's business is to go on with what is awake, not to know why.
 
 mod api;
+#[doc(hidden)]
+pub mod bench;
 mod events;
 mod exec;
 mod failure;

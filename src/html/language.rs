@@ -18,7 +18,7 @@ impl Language {
         let mut best = (0.0, Self::default());
         for range in value.split(',') {
             let (tag, quality) = range.split_once(';').unwrap_or((range, ""));
-            let quality = quality.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+            let quality = quality.trim().strip_prefix("q=").map_or(1.0, |q| weight(q.trim()));
             let primary = tag.trim().split('-').next().unwrap_or_default();
             let known = Self::ALL.iter().find(|language| primary.eq_ignore_ascii_case(language.code()));
             if let Some(language) = known
@@ -40,6 +40,11 @@ impl Language {
     }
 }
 
+/// A weight (RFC 9110, 12.4.2): between 0 and 1. What is none counts for nothing.
+fn weight(text: &str) -> f32 {
+    text.parse().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +61,10 @@ mod tests {
             ("fr;q=0, en", Language::English),
             ("fr;q=nonsense", Language::English),
             (";;,,q=", Language::English),
+            // Found by the fuzz target: nothing weighs more than the most.
+            ("en, fr;q=1.9", Language::English),
+            ("en, fr;q=inf", Language::English),
+            ("en, fr;q=NaN", Language::English),
         ] {
             assert_eq!(Language::from_accept(value), language, "{value:?}");
         }

@@ -16,7 +16,7 @@ use crate::html::{Language, RenderError, assets, clip, render};
 /// Bytes that a title, a message and log lines may take when escaped, so that the whole page stays
 /// under 10 kB. A title stands on it twice.
 const TITLE: usize = 260;
-const MESSAGE: usize = 700;
+const MESSAGE: usize = 640;
 const LOG: usize = 1200;
 const QUERY: usize = 300;
 
@@ -220,6 +220,8 @@ pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
         WaitingState::Waking { elapsed, usual, .. } => follow(&mut context, wording, elapsed, usual, after),
         WaitingState::Stopping { usual } => follow(&mut context, wording, Duration::ZERO, usual, after),
         WaitingState::Failed { retry_after, log } => {
+            // It is about the wait, which is over.
+            context.message = None;
             context.wait = wording::fill(wording.wait, &wording::duration_up(retry_after));
             context.log = clip::newest(log, LOG);
             context.frame.data =

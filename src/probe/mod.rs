@@ -1,5 +1,7 @@
 //! What decides `waking` to `ready`.
 
+#[doc(hidden)]
+pub mod bench;
 mod net;
 mod wait;
 

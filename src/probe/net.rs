@@ -63,14 +63,14 @@ async fn ask(mut stream: TcpStream, host: &str, path: &str) -> ProbeAnswer {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Reading {
+pub(super) enum Reading {
     More,
     Status(u16),
     NotHttp,
 }
 
 /// The status of the first final answer; interim ones (1xx) are passed over.
-fn read_status(mut answer: &[u8]) -> Reading {
+pub(super) fn read_status(mut answer: &[u8]) -> Reading {
     loop {
         const BEGIN: &[u8] = b"HTTP/1.";
         let seen = answer.len().min(BEGIN.len());

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, TE, UPGRADE};
 use http::{HeaderMap, Method, Request, Version};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 use crate::config::ProxyLimits;
 use crate::proxy::respond::Trouble;
@@ -62,7 +62,7 @@ fn split_port(authority: &str) -> Option<(&str, &str)> {
 ///
 /// # Errors
 /// Why it is refused.
-pub(super) fn check(request: &Request<Incoming>, limits: &ProxyLimits) -> Result<Host, Trouble> {
+pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Host, Trouble> {
     let (uri, headers) = (request.uri(), request.headers());
     if request.version() == Version::HTTP_2 {
         check_http2(request, limits)?;
@@ -86,7 +86,7 @@ pub(super) fn check(request: &Request<Incoming>, limits: &ProxyLimits) -> Result
 }
 
 /// What HTTP/1 has been asked by its grammar, before there was a request.
-fn check_http2(request: &Request<Incoming>, limits: &ProxyLimits) -> Result<(), Trouble> {
+fn check_http2<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<(), Trouble> {
     let uri = request.uri();
     if request.headers().len() > limits.fields {
         return Err(Trouble::HeadTooLarge);

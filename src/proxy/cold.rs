@@ -7,11 +7,11 @@ use hyper::body::Incoming;
 
 use crate::clock;
 use crate::domain::service::WaitMode;
-use crate::domain::words::{Phase, Refusal, WakeCause};
+use crate::domain::words::{Phase, Refusal};
 use crate::proxy::ask;
 use crate::proxy::pages;
 use crate::proxy::respond::Trouble;
-use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
 /// A lease, and how long the request waited for it.
@@ -26,6 +26,7 @@ pub(super) async fn admit(
     service: &ServiceHandle,
     request: &Request<Incoming>,
     navigation: bool,
+    asker: &Asker<'_>,
 ) -> Result<Admitted, Trouble> {
     if let Some(lease) = service.lease() {
         return Ok(Admitted { lease, waited: None });
@@ -34,31 +35,35 @@ pub(super) async fn admit(
         return Err(Trouble::Prefetch);
     }
     let began = clock::now();
-    let lease = hold_or_page(service, navigation).await?;
+    let lease = hold_or_page(service, navigation, asker).await?;
     Ok(Admitted { lease, waited: Some(clock::now().since(began)) })
 }
 
-async fn hold_or_page(service: &ServiceHandle, navigation: bool) -> Result<Lease, Trouble> {
+async fn hold_or_page(
+    service: &ServiceHandle,
+    navigation: bool,
+    asker: &Asker<'_>,
+) -> Result<Lease, Trouble> {
     let (wait, page_after, hold_timeout) = {
         let spec = service.spec();
         (spec.wait, spec.page_after, spec.hold_timeout)
     };
     if !navigation || wait == WaitMode::Hold {
-        return service.hold(hold_timeout).await.map_err(Trouble::Refused);
+        return service.hold(hold_timeout, asker).await.map_err(Trouble::Refused);
     }
     if wait == WaitMode::Auto {
-        match service.hold(page_after.min(hold_timeout)).await {
+        match service.hold(page_after.min(hold_timeout), asker).await {
             Ok(lease) => return Ok(lease),
             // A page needs no place among the held.
             Err(Refusal::HoldTimeout | Refusal::Overloaded) => {}
             Err(refusal) => return Err(Trouble::Refused(refusal)),
         }
     }
-    Err(page(service))
+    Err(page(service, asker))
 }
 
 /// The page goes out, the wake goes on: it belongs to the service.
-fn page(service: &ServiceHandle) -> Trouble {
+fn page(service: &ServiceHandle, asker: &Asker<'_>) -> Trouble {
     let snapshot = service.snapshot();
     if snapshot.phase == Phase::Failed {
         let retry_at = snapshot.failure.as_ref().map(|failure| failure.retry_at);
@@ -67,6 +72,6 @@ fn page(service: &ServiceHandle) -> Trouble {
             return Trouble::Refused(Refusal::BackingOff { retry_after });
         }
     }
-    service.wake(WakeCause::Request);
+    service.wake_for(asker);
     Trouble::Waking { retry_after: pages::look_again(&service.snapshot()) }
 }

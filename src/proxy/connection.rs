@@ -17,11 +17,11 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::ReadBuf;
-use tokio::time::Sleep;
 
 use crate::clock;
 use crate::config::{ProxyLimits, ProxyTimeouts};
 use crate::domain::time::Moment;
+use crate::proxy::alarm::Alarm;
 use crate::proxy::body::ResponseBody;
 use crate::proxy::grammar::Bounds;
 use crate::proxy::guard::Guard;
@@ -155,7 +155,7 @@ fn http1_builder(settings: &ProxySettings) -> http1::Builder {
         // A client that closes while it is held has gone away; while it is answered, the socket
         // hides the end (see `ConnState::answering`).
         .half_close(false)
-        .preserve_header_case(true)
+        .title_case_headers(true)
         .max_headers(limits.fields)
         // The guard keeps the limits, and lets us answer in our own words: hyper's are never met.
         .max_header_size(limits.head + SMALLEST_BUFFER)
@@ -221,8 +221,7 @@ struct Driver<C> {
     doing: Option<Doing>,
     /// When what it does now has taken too long.
     deadline: Option<Moment>,
-    /// Set anew only when it must ring earlier, or has rung: a busy connection never touches it.
-    alarm: Option<(Moment, Pin<Box<Sleep>>)>,
+    alarm: Alarm,
 }
 
 impl<C: Graceful> Driver<C> {
@@ -246,7 +245,7 @@ impl<C: Graceful> Driver<C> {
             body: timeouts.body,
             doing: None,
             deadline: None,
-            alarm: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -284,22 +283,7 @@ impl<C: Graceful> Driver<C> {
 
     /// Waits for the deadline.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let Some(deadline) = self.deadline else { return Poll::Pending };
-            let (rings, alarm) = self.alarm.get_or_insert_with(|| {
-                (deadline, Box::pin(tokio::time::sleep_until(clock::instant(deadline))))
-            });
-            if deadline < *rings {
-                *rings = deadline;
-                alarm.as_mut().reset(clock::instant(deadline));
-            }
-            ready!(alarm.as_mut().poll(cx));
-            if *rings >= deadline {
-                return Poll::Ready(());
-            }
-            *rings = deadline;
-            alarm.as_mut().reset(clock::instant(deadline));
-        }
+        self.deadline.map_or(Poll::Pending, |deadline| self.alarm.poll(cx, deadline))
     }
 }
 

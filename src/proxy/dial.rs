@@ -7,6 +7,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::proxy::alarm::Alarm;
 use crate::proxy::body::RequestBody;
 use crate::proxy::connection::Local;
 use crate::proxy::interim::UpstreamSocket;
@@ -25,7 +26,7 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// Speaks HTTP/1.1 on it. The connection is driven on this worker until it closes.
 pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
     let (sender, connection) = http1::Builder::new()
-        .preserve_header_case(true)
+        .title_case_headers(true)
         .handshake::<Io, RequestBody>(TokioIo::new(UpstreamSocket::new(stream)))
         .await?;
     tokio::task::spawn_local(async move {
@@ -34,7 +35,7 @@ pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
             tracing::trace!(%error, "an upstream connection broke");
         }
     });
-    Ok(sender)
+    Ok(Http1 { sender, alarm: Alarm::default() })
 }
 
 /// Speaks HTTP/2 on it, by prior knowledge.

@@ -1,9 +1,10 @@
 //! To the upstream: a connection, the request, the head of the answer; and what is tried again.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::header::{HOST, TRANSFER_ENCODING};
@@ -15,14 +16,15 @@ use crate::clock;
 use crate::config::ProxyTimeouts;
 use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
-use crate::domain::words::{Refusal, WakeCause};
+use crate::domain::words::Refusal;
+use crate::proxy::alarm::Alarm;
 use crate::proxy::answer;
 use crate::proxy::body::{RequestBody, Upload};
 use crate::proxy::connection::within;
 use crate::proxy::dial;
 use crate::proxy::pool::{Http1, Http2, Returning};
 use crate::proxy::worker::Worker;
-use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
 /// Pauses between attempts at an upstream that refuses: it may be about to listen.
@@ -67,6 +69,7 @@ pub(super) enum Fault {
 pub(super) struct Forward<'a> {
     pub(super) worker: &'a Rc<Worker>,
     pub(super) service: &'a ServiceHandle,
+    pub(super) asker: &'a Asker<'a>,
     pub(super) timeouts: &'a ProxyTimeouts,
     pub(super) hold_timeout: Duration,
     pub(super) http2: bool,
@@ -118,13 +121,14 @@ impl Forward<'_> {
             self.lease.forwarded();
             let outcome = match channel {
                 Channel::Http1(mut connection) => {
-                    let answer = pin!(connection.try_send_request(request));
-                    let outcome = self.in_time(answer, now).await;
+                    let answer = pin!(connection.sender.try_send_request(request));
+                    let outcome = self.in_time(answer, now, &mut connection.alarm).await;
                     outcome.map(|response| (response, Some(connection)))
                 }
                 Channel::Http2(mut connection) => {
                     let answer = pin!(connection.try_send_request(request));
-                    self.in_time(answer, now).await.map(|response| (response, None))
+                    let outcome = self.in_time(answer, now, &mut Alarm::default()).await;
+                    outcome.map(|response| (response, None))
                 }
             };
             let unanswered = match outcome {
@@ -254,7 +258,7 @@ impl Forward<'_> {
             return Ok(());
         }
         let began = clock::now();
-        self.lease = self.service.hold(self.hold_timeout).await?;
+        self.lease = self.service.hold(self.hold_timeout, self.asker).await?;
         *self.waited = Some(self.waited.unwrap_or_default() + clock::now().since(began));
         Ok(())
     }
@@ -262,7 +266,7 @@ impl Forward<'_> {
     /// Somebody paused the container under this request: it waits like any other that came later.
     fn wake_if_paused(&self) {
         if self.service.snapshot().paused {
-            self.service.wake(WakeCause::Request);
+            self.service.wake_for(self.asker);
         }
     }
 
@@ -272,24 +276,30 @@ impl Forward<'_> {
         &self,
         mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, E>>>,
         mut since: Moment,
+        alarm: &mut Alarm,
     ) -> Result<Response<Incoming>, Unanswered> {
         let mut look_at = since + STALLED;
-        let outcome = loop {
-            let over = self.timeouts.response_head.map(|patience| since + patience);
-            let until = over.map_or(look_at, |over| over.min(look_at));
-            match tokio::time::timeout_at(clock::instant(until), &mut answer).await {
-                Ok(outcome) => break outcome,
-                Err(_) if over != Some(until) => {
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(outcome));
+            }
+            loop {
+                let over = self.timeouts.response_head.map(|patience| since + patience);
+                let until = over.map_or(look_at, |over| over.min(look_at));
+                ready!(alarm.poll(cx, until));
+                if over != Some(until) {
                     self.wake_if_paused();
                     look_at = until + STALLED;
+                    continue;
                 }
-                Err(_) => match self.upload.as_ref().map(|upload| upload.finished_at()) {
+                match self.upload.as_ref().map(|upload| upload.finished_at()) {
                     Some(None) => since = clock::now(),
                     Some(Some(finished)) if finished > since => since = finished,
-                    _ => return Err(Unanswered { fault: Fault::HeadTimeout, unsent: None }),
-                },
+                    _ => return Poll::Ready(Err(Unanswered { fault: Fault::HeadTimeout, unsent: None })),
+                }
             }
-        };
+        })
+        .await?;
         outcome.map_err(|error| {
             let Unsent { error, request } = error.into();
             let fault = if self.upload.as_ref().is_some_and(|upload| upload.failed()) {
@@ -318,8 +328,7 @@ impl From<hyper::client::conn::TrySendError<Request<RequestBody>>> for Unsent {
 }
 
 /// What it takes to send a request without a body again. Hardly any request is sent again, so it
-/// is kept in the form that is cheapest to make: a list, not a map, and without hyper's record of
-/// how the client spelled the names of its fields.
+/// is kept in the form that is cheapest to make: a list, not a map.
 struct Spare {
     method: Method,
     uri: Uri,

@@ -90,13 +90,23 @@ impl Bound {
 pub fn bind(config: &ProxyConfig, inherited: Vec<OwnedFd>, workers: usize) -> Result<Bound, BindError> {
     let mut bound = Bound { workers: workers.max(1), listeners: Vec::new(), addresses: Vec::new() };
     if inherited.is_empty() {
+        // Ports first: where one is taken, no folder and no file has been made yet.
+        let mut ports = Vec::new();
         for listen in &config.listen {
-            let (listener, address) = match listen {
-                Listen::Tcp(address) => bind_tcp(*address, bound.workers)?,
-                Listen::Unix(path) => bind_unix(path, config)?,
+            if let Listen::Tcp(address) = listen {
+                ports.push(bind_tcp(*address, bound.workers)?);
+            }
+        }
+        let mut ports = ports.into_iter();
+        for listen in &config.listen {
+            let made = match listen {
+                Listen::Tcp(_) => ports.next(),
+                Listen::Unix(path) => Some(bind_unix(path, config)?),
             };
-            bound.listeners.push(listener);
-            bound.addresses.push(BoundAddress(address));
+            if let Some((listener, address)) = made {
+                bound.listeners.push(listener);
+                bound.addresses.push(BoundAddress(address));
+            }
         }
     } else {
         for socket in inherited {

@@ -9,7 +9,7 @@
 //! | [`listen`] | binds addresses and takes over inherited sockets |
 //! | [`plane`] | starts the workers, drains them |
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
-//! | `connection`, `io` | one downstream connection: protocol, time limits, drain |
+//! | `connection`, `io`, `alarm` | one downstream connection: protocol, time limits, drain |
 //! | `grammar`, `guard` | what is HTTP/1, and keeping everything else from hyper |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
@@ -19,8 +19,11 @@
 //! | `respond` | every answer of our own |
 
 mod accept;
+mod alarm;
 mod answer;
 mod ask;
+#[doc(hidden)]
+pub mod bench;
 mod body;
 mod cold;
 mod connection;

@@ -11,11 +11,16 @@ use hyper::client::conn::{http1, http2};
 use crate::clock;
 use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
+use crate::proxy::alarm::Alarm;
 use crate::proxy::body::RequestBody;
 use crate::proxy::worker::Worker;
 
 /// An HTTP/1.1 connection to an upstream.
-pub(super) type Http1 = http1::SendRequest<RequestBody>;
+pub(super) struct Http1 {
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    /// For the time limits of the requests on it, one after the other.
+    pub(super) alarm: Alarm,
+}
 /// An HTTP/2 connection to an upstream, shared by its streams.
 pub(super) type Http2 = http2::SendRequest<RequestBody>;
 
@@ -57,12 +62,12 @@ impl Pool {
         while at > 0 {
             at -= 1;
             let idle = &shelf.idle[at];
-            if idle.connection.is_closed() {
+            if idle.connection.sender.is_closed() {
                 shelf.idle.remove(at);
             } else if now.since(idle.since) > oldest {
                 // Those below have idled for even longer.
                 return None;
-            } else if idle.connection.is_ready() {
+            } else if idle.connection.sender.is_ready() {
                 return Some(shelf.idle.remove(at).connection);
             }
         }
@@ -105,7 +110,7 @@ impl Pool {
     /// Closes what has idled for too long, and forgets what has closed.
     pub(super) fn sweep(&self, now: Moment) {
         self.shelves.borrow_mut().retain(|_, shelf| {
-            shelf.idle.retain(|idle| !idle.connection.is_closed() && now.since(idle.since) < IDLE);
+            shelf.idle.retain(|idle| !idle.connection.sender.is_closed() && now.since(idle.since) < IDLE);
             if shelf.shared.as_ref().is_some_and(Http2::is_closed) {
                 shelf.shared = None;
             }

@@ -26,7 +26,7 @@ use crate::proxy::pages::{self, Reader};
 use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict};
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::tunnel;
-use crate::supervisor::handle::ServiceHandle;
+use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
 /// The one prefix on services' hosts that is ours (trap 21).
@@ -83,8 +83,9 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         let page = pages::for_nobody(host.as_str(), reader, &trouble);
         return exchange.refuse(None, Some(&host), &trouble, page, active);
     };
+    let asker = Asker { request_id: exchange.request_id.as_bytes(), host: host.as_str() };
     let Admitted { lease, mut waited } = loop {
-        match cold::admit(&service, &request, reader.is_some()).await {
+        match cold::admit(&service, &request, reader.is_some(), &asker).await {
             Ok(admitted) => break admitted,
             // Let go while the request waited: an edit of the configuration may have given its host
             // to another service, or its service another container.
@@ -103,6 +104,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     let forward = Forward {
         worker,
         service: &service,
+        asker: &asker,
         timeouts: &exchange.settings.timeouts,
         hold_timeout: going.hold_timeout,
         http2: going.http2,
@@ -326,7 +328,7 @@ impl Exchange<'_> {
 }
 
 /// Makes the fields of an answer those of this hop.
-fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
+pub(super) fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
     fields::strip_hop_by_hop(headers);
     headers.remove(&X_WAKEDOCK);
     if let Some(waited) = waited {
@@ -338,7 +340,7 @@ fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
 }
 
 /// The parameter `path` of a query, percent-decoded.
-fn path_parameter(query: &str) -> Option<String> {
+pub(super) fn path_parameter(query: &str) -> Option<String> {
     let raw = query.split('&').find_map(|pair| pair.strip_prefix("path="))?;
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();

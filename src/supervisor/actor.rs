@@ -18,7 +18,7 @@ use crate::domain::words::{Phase, Refusal, StopCause, WakeCause};
 use crate::ports::{ContainerAction, ContainerEvent};
 use crate::store::{Activity, Store};
 use crate::supervisor::chronicle::Chronicle;
-use crate::supervisor::handle::{Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
+use crate::supervisor::handle::{AskedBy, Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
 use crate::supervisor::lease::{Lease, Overhead};
 use crate::supervisor::look::{self, Looked};
 use crate::supervisor::stop::{self, Claim, StopOrder, StopReport};
@@ -55,6 +55,7 @@ pub(super) enum Report {
 struct Waiter {
     answer: oneshot::Sender<Result<Lease, Refusal>>,
     since: Moment,
+    by: AskedBy,
 }
 
 /// The wake in progress.
@@ -83,6 +84,8 @@ pub(super) struct Actor {
     pub(super) tools: Tools,
     pub(super) tasks: JoinSet<Report>,
     waiters: HashMap<DemandId, Waiter>,
+    /// Who asked for a wake first without waiting for it, until the wake is ordered.
+    asked_by: Option<AskedBy>,
     /// Asked before the first look at the container.
     early: Vec<Message>,
     pub(super) known: Option<Known>,
@@ -125,6 +128,7 @@ pub(super) fn spawn(
         tools,
         tasks: JoinSet::new(),
         waiters: HashMap::new(),
+        asked_by: None,
         early: Vec::new(),
         known: None,
         upstream: None,
@@ -199,8 +203,8 @@ impl Actor {
             return;
         }
         match message {
-            Message::Demand { id, answer } => {
-                self.waiters.insert(id, Waiter { answer, since: clock::now() });
+            Message::Demand { id, answer, by } => {
+                self.waiters.insert(id, Waiter { answer, since: clock::now(), by });
                 self.input(Input::Demand(id));
             }
             Message::Withdraw(id) => {
@@ -208,7 +212,10 @@ impl Actor {
                 self.waiters.remove(&id);
                 self.input(Input::Withdraw(id));
             }
-            Message::Wake { cause } => self.input(Input::Wake(cause)),
+            Message::Wake { cause, by } => {
+                self.asked_by.get_or_insert(by);
+                self.input(Input::Wake(cause));
+            }
             Message::Stop { cause } => self.input(Input::Stop(cause)),
             Message::Recheck { upstream, done } => {
                 if self.upstream == Some(upstream) && self.machine.phase() == Phase::Ready {
@@ -358,6 +365,10 @@ impl Actor {
         if after != before {
             self.entered(after);
         }
+        if after != Phase::Stopping {
+            // What was asked is ordered by now, or refused.
+            self.asked_by = None;
+        }
         self.publish();
     }
 
@@ -431,7 +442,9 @@ impl Actor {
         self.step = WakeStep::Starting;
         self.stopping = None;
         // Who waited for a stop to end waited for Docker, not for us.
-        let asked_at = self.waiters.values().map(|waiter| waiter.since).min();
+        let first = self.waiters.values().min_by_key(|waiter| waiter.since);
+        let asked_at = first.map(|waiter| waiter.since);
+        let asked_by = first.map(|waiter| waiter.by.clone()).or(self.asked_by.take()).unwrap_or_default();
         let demanded_at = asked_at.filter(|_| self.came_from != Phase::Stopping).unwrap_or(now);
         let abandoned = Arc::new(Notify::new());
         let (end, ended) = oneshot::channel();
@@ -454,7 +467,7 @@ impl Actor {
             }
         });
         self.waking = Some(Waking { demanded_at, changed, abandoned, ended });
-        self.chronicle.wake_ordered(now, cause, kind);
+        self.chronicle.wake_ordered(now, cause, kind, &asked_by);
     }
 
     fn order_stop(&mut self, order: Generation, how: crate::domain::lifecycle::How, cause: StopCause) {

@@ -15,6 +15,7 @@ use crate::store::{
     REMEMBERED_WAKES, ServiceMemory, SessionEnd, SessionReady, SessionStart, SessionStop, Store, WakeFailed,
 };
 use crate::supervisor::actor::Actor;
+use crate::supervisor::handle::AskedBy;
 
 /// The record of one service.
 pub(super) struct Chronicle {
@@ -81,7 +82,7 @@ impl Chronicle {
         sorted.get(sorted.len() / 2).copied()
     }
 
-    pub(super) fn wake_ordered(&mut self, now: Moment, cause: WakeCause, kind: WakeKind) {
+    pub(super) fn wake_ordered(&mut self, now: Moment, cause: WakeCause, kind: WakeKind, by: &AskedBy) {
         self.wake = Some((cause, kind));
         self.last_wake = Some(cause);
         self.metrics.account(now, Being::Awake);
@@ -90,7 +91,8 @@ impl Chronicle {
             cause,
             ordered_at: clock::wall_at(now),
         });
-        tracing::info!(service = %self.name, %cause, "waking");
+        let (request_id, host) = (by.request_id.as_deref(), by.host.as_deref());
+        tracing::info!(service = %self.name, %cause, request_id, host, "waking");
     }
 
     /// The application answers, after a start or only an unpause.

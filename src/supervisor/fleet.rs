@@ -89,6 +89,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What is let go keeps the state it has. One that is paused answers nobody until somebody thaws it.
+fn tell_let_go(name: &ServiceName, member: &Member) {
+    let snapshot = member.handle.snapshot();
+    let container = &member.spec.container;
+    let state = match snapshot.phase {
+        Phase::Asleep if snapshot.paused => "paused",
+        Phase::Asleep => "not running",
+        Phase::Ready => "running",
+        phase @ (Phase::Waking | Phase::Stopping | Phase::Failed) => phase.as_str(),
+    };
+    if state == "paused" {
+        let message = "let go, and left paused: `docker unpause` lets it go on";
+        tracing::info!(service = %name, %container, state, "{message}");
+    } else {
+        tracing::info!(service = %name, %container, state, "let go, and left as it is");
+    }
+}
+
 impl Fleet {
     /// A fleet without services, listening to Docker's news. Must be called on the control plane's
     /// runtime.
@@ -154,12 +172,13 @@ impl Fleet {
         let mut leaving = BTreeMap::new();
         let mut gone = Vec::new();
         for (name, member) in old {
-            tracing::info!(service = %name, "let go, and left as it is");
+            tell_let_go(&name, &member);
             leaving.insert(member.spec.container.clone(), member.actor);
             gone.push(member.handle);
         }
         for spec in fresh {
             let before = leaving.remove(&spec.container);
+            tracing::info!(service = %spec.name, container = %spec.container, "added");
             members.insert(spec.name.clone(), self.take_up(spec, before));
         }
         let mut routes = RouteTable::default();

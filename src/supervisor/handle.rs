@@ -73,6 +73,28 @@ pub struct Failure {
     pub retry_at: Moment,
 }
 
+/// The request that asks, for the log: who woke this. Borrowed, so that a request that finds its
+/// service ready pays nothing for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asker<'a> {
+    pub request_id: &'a [u8],
+    pub host: &'a str,
+}
+
+impl From<&Asker<'_>> for AskedBy {
+    fn from(asker: &Asker<'_>) -> Self {
+        let text = |text: &str| (!text.is_empty()).then(|| text.into());
+        Self { request_id: text(&String::from_utf8_lossy(asker.request_id)), host: text(asker.host) }
+    }
+}
+
+/// The same, on its way to the actor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AskedBy {
+    pub request_id: Option<Box<str>>,
+    pub host: Option<Box<str>>,
+}
+
 /// What others ask of a service's actor.
 #[derive(Debug)]
 pub enum Message {
@@ -80,12 +102,14 @@ pub enum Message {
     Demand {
         id: DemandId,
         answer: oneshot::Sender<Result<Lease, Refusal>>,
+        by: AskedBy,
     },
     /// It went away, or its patience ended.
     Withdraw(DemandId),
     /// Wake it without waiting for it.
     Wake {
         cause: WakeCause,
+        by: AskedBy,
     },
     Stop {
         cause: StopCause,
@@ -256,7 +280,7 @@ impl ServiceHandle {
     ///
     /// # Errors
     /// The refusal, where there will be no lease.
-    pub async fn hold(&self, patience: Duration) -> Result<Lease, Refusal> {
+    pub async fn hold(&self, patience: Duration, asker: &Asker<'_>) -> Result<Lease, Refusal> {
         // A request that came between two phases may find the gate open by now.
         if let Some(lease) = self.lease() {
             return Ok(lease);
@@ -265,7 +289,7 @@ impl ServiceHandle {
         let id = DemandId(self.0.next_demand.fetch_add(1, Ordering::Relaxed));
         let (answer, lease) = oneshot::channel();
         let mut withdrawal = Withdrawal { shared: &self.0, id, answered: false };
-        if self.0.messages.send(Message::Demand { id, answer }).is_err() {
+        if self.0.messages.send(Message::Demand { id, answer, by: asker.into() }).is_err() {
             withdrawal.answered = true;
             return Err(Refusal::UnknownHost);
         }
@@ -280,7 +304,12 @@ impl ServiceHandle {
 
     /// Wakes the service without waiting for it.
     pub fn wake(&self, cause: WakeCause) {
-        let _ = self.0.messages.send(Message::Wake { cause });
+        let _ = self.0.messages.send(Message::Wake { cause, by: AskedBy::default() });
+    }
+
+    /// Wakes the service for a request that is not held.
+    pub fn wake_for(&self, asker: &Asker<'_>) {
+        let _ = self.0.messages.send(Message::Wake { cause: WakeCause::Request, by: asker.into() });
     }
 
     /// Stops the service.

@@ -40,6 +40,8 @@ pub(super) struct Looking {
     again: bool,
     /// The first look after the start compares with what is remembered.
     first_done: bool,
+    /// The last look found no container of that name.
+    is_missing: bool,
 }
 
 impl Looking {
@@ -139,6 +141,7 @@ impl Actor {
                 return;
             }
         };
+        self.tell_missing(seen.is_none());
         let before = self.known.take();
         let (now_known, sighting) = match &seen {
             Some((container, address)) => {
@@ -178,6 +181,25 @@ impl Actor {
             self.input(Input::Seen(Sighting::Off));
         }
         self.input(Input::Seen(sighting));
+    }
+
+    /// A container that is not there is most often a name with a typo: said when it is noticed, and
+    /// when it is over, not with each look.
+    fn tell_missing(&mut self, is_missing: bool) {
+        if std::mem::replace(&mut self.looking.is_missing, is_missing) == is_missing {
+            return;
+        }
+        let spec = self.spec();
+        if is_missing {
+            tracing::warn!(
+                service = %spec.name,
+                container = %spec.container,
+                "there is no such container: the service cannot be woken until there is; create it, or \
+                 mend `container` in the configuration"
+            );
+        } else {
+            tracing::info!(service = %spec.name, container = %spec.container, "the container is there again");
+        }
     }
 
     fn first_look(&mut self, seen: Option<&(Container, Option<SocketAddr>)>, sighting: Sighting) {

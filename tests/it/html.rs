@@ -263,6 +263,29 @@ fn states_say_what_is_and_how_long_it_takes() {
     }
 }
 
+/// "Back in a moment." stood above "Failed".
+#[test]
+fn the_message_is_not_shown_when_the_wake_failed() {
+    let html = |state| {
+        page(&WaitingView {
+            title: "a",
+            message: Some("Back in a moment."),
+            theme: Theme::Auto,
+            language: Language::English,
+            query: None,
+            state,
+        })
+        .unwrap()
+    };
+    let waiting = html(WaitingState::Stopping { usual: None });
+    assert!(waiting.contains(r#"<p class="message">Back in a moment.</p>"#), "{waiting}");
+    let failed = html(WaitingState::Failed { retry_after: Duration::ZERO, log: &[] });
+    assert!(!failed.contains("Back in a moment."), "{failed}");
+    // A page that is there already sets the phase, and the style does the rest.
+    let style = text_of(&waiting, "style").concat();
+    assert!(style.contains("[data-phase=failed] .message{display:none}"), "{style}");
+}
+
 #[test]
 fn trap_9_nothing_names_the_machine_behind() {
     let log = ["nextcloud-app: OOM".to_owned()];

@@ -10,6 +10,7 @@ mod html;
 mod lifecycle;
 mod proxy;
 mod reference;
+mod start;
 mod store;
 mod supervisor;
 mod support;

@@ -1,12 +1,16 @@
-//! What WakeDock adds to a wake: beside a bare start of a container of the same kind by the same
-//! engine, in pairs, so that what slows one down slows down the other.
+//! What WakeDock adds to a wake.
+//!
+//! Two comparisons. With what Docker and the application themselves took in the very same start: the
+//! engine's jitter falls out. And beside a bare start of a container of the same kind, in pairs: what
+//! an operator would compare; but the engine's own time varies by more than what is looked for, so
+//! that this one can only tell when something is far off.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{App, Connection, Request, WakeDock, alone};
+use crate::harness::{App, Connection, Docker, Relay, Request, WakeDock, alone};
 
 const PAIRS: usize = 30;
 /// The median may be this much.
@@ -18,6 +22,10 @@ const SETTLE: Duration = Duration::from_millis(700);
 
 /// Two containers alike: one is WakeDock's, of the other it knows nothing.
 struct Pair {
+    relay: Relay,
+    /// Runs throughout: a bridge whose last container goes is down, and the kernel takes up to a
+    /// second to have it up again for the next one.
+    _anchor: App,
     ours: App,
     bare: App,
     dock: WakeDock,
@@ -25,13 +33,16 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let [ours, bare] = ["ours", "bare"].map(|hint| App::builder(hint).create());
+        let [anchor, ours, bare] = ["anchor", "ours", "bare"].map(|hint| App::builder(hint).create());
+        anchor.start();
+        let relay = Relay::to(Docker::here().socket());
         let dock = WakeDock::builder()
+            .docker_socket(&relay.path())
             .service(
                 json!({ "name": "ours", "hosts": ["o.example"], "container": ours.name(), "port": ours.port() }),
             )
             .start();
-        Self { ours, bare, dock }
+        Self { relay, _anchor: anchor, ours, bare, dock }
     }
 
     /// From the request, on a connection that is open, to the answer, whose last byte comes with
@@ -55,11 +66,16 @@ impl Pair {
 fn until_accepted(order: impl FnOnce(), address: SocketAddr) -> Duration {
     let began = Instant::now();
     order();
-    let deadline = began + Duration::from_secs(5);
+    accepted(address);
+    began.elapsed()
+}
+
+/// Connects until somebody accepts.
+fn accepted(address: SocketAddr) {
+    let deadline = Instant::now() + Duration::from_secs(5);
     while TcpStream::connect_timeout(&address, Duration::from_millis(50)).is_err() {
         assert!(Instant::now() < deadline, "nobody accepts at {address}");
     }
-    began.elapsed()
 }
 
 struct Figures {
@@ -87,6 +103,14 @@ impl Figures {
     fn over(&self, share: f64) -> f64 {
         let differences = self.wakes.iter().zip(&self.bare);
         at(share, differences.map(|(wake, bare)| (wake.as_secs_f64() - bare.as_secs_f64()) * 1e3))
+    }
+
+    /// The standard error of the median of the differences, from their median deviation.
+    fn uncertainty(&self) -> f64 {
+        let median = self.over(0.5);
+        let pairs = self.wakes.iter().zip(&self.bare);
+        let off = pairs.map(|(wake, bare)| ((wake.as_secs_f64() - bare.as_secs_f64()) * 1e3 - median).abs());
+        1.253 * 1.483 * at(0.5, off) / (PAIRS as f64).sqrt()
     }
 
     fn report(&self, what: &str) -> f64 {
@@ -135,9 +159,18 @@ fn a_wake_takes_hardly_longer_than_a_bare_start() {
     off(&pair.bare);
     pair.asleep();
 
+    let mut added = Vec::new();
+    let starts = pair.relay.starts();
     let figures = Figures::measure(
         || {
-            let took = pair.wake(&mut connection);
+            let (took, bare) = std::thread::scope(|scope| {
+                let woken = scope.spawn(|| pair.wake(&mut connection));
+                let start = starts.recv_timeout(Duration::from_secs(10)).expect("an order");
+                accepted(address);
+                let bare = start.ordered.elapsed();
+                (woken.join().expect("an answer"), bare)
+            });
+            added.push((took.as_secs_f64() - bare.as_secs_f64()) * 1e3);
             off(&pair.ours);
             pair.asleep();
             took
@@ -150,9 +183,17 @@ fn a_wake_takes_hardly_longer_than_a_bare_start() {
             took
         },
     );
-    let median = figures.report("wake from stopped");
-    eprintln!("figure: of it by WakeDock's own account {:.2} ms (mean)", ours_alone(&pair.dock));
-    assert!(median < OVERHEAD.as_secs_f64() * 1e3, "{median:.2} ms");
+    let beside = figures.report("wake from stopped");
+    let uncertain = figures.uncertainty();
+    let (median, most) = (at(0.5, added.iter().copied()), at(0.9, added.iter().copied()));
+    eprintln!(
+        "figure: of it not Docker's and the application's in the same start {median:.2} ms (median), {most:.2} ms \
+         (90 %); by WakeDock's own account {:.2} ms (mean)",
+        ours_alone(&pair.dock)
+    );
+    let limit = OVERHEAD.as_secs_f64() * 1e3;
+    assert!(median < limit, "{median:.2} ms");
+    assert!(beside - 2.0 * uncertain < limit, "{beside:.2} ms, give or take {uncertain:.2}");
 }
 
 #[test]

@@ -80,7 +80,13 @@ pub(super) async fn publish(
         admin.load(&target).await?;
         PublishOutcome::Published
     };
-    Ok(Done { outcome, target, notes: rendered.notes })
+    let mut notes = rendered.notes;
+    if document::has_options(running) {
+        let note = "the Caddyfile that Caddy was started with has global options, and WakeDock's take their \
+                    place: write them into a file of `caddy.extra`";
+        notes.push(note.to_owned());
+    }
+    Ok(Done { outcome, target, notes })
 }
 
 /// Mode `file`: render, and write where the result differs from what is there.

@@ -286,8 +286,9 @@ impl Publisher {
         self.retry_at = clock::now();
         let before = self.state.borrow().clone();
         if !before.foreign {
-            let message = "Caddy runs a configuration that is not WakeDock's and is left alone: empty it, \
-                           keep it in the files of `caddy.extra`, or set `caddy.take_over`";
+            let message = "Caddy runs a configuration that is not WakeDock's and is left alone: start Caddy \
+                           with WakeDock's caddy/Caddyfile as /etc/caddy/Caddyfile and keep your own sites in \
+                           the files of `caddy.extra`, or set `caddy.take_over: true`";
             warn!("{message}");
             self.say(PublishState {
                 outcome: Some(PublishOutcome::Unchanged),

@@ -196,7 +196,9 @@ async fn somebody_elses_configuration_is_left_alone() {
     let publisher = Running::start(caddy.config(CaddyTls::Off));
     publisher.handle.set_sites(hosts(&["a.example.com"]));
     let state = publisher.until("foreign", |state| state.foreign).await;
-    assert!(state.message.as_ref().unwrap().contains("caddy.take_over"), "{state:?}");
+    for mend in ["caddy.take_over: true", "/etc/caddy/Caddyfile", "caddy.extra"] {
+        assert!(state.message.as_ref().unwrap().contains(mend), "{state:?}");
+    }
     assert!(!state.is_fine());
     a_while().await;
     assert_eq!(caddy.running().await, foreign);
@@ -214,6 +216,47 @@ async fn somebody_elses_configuration_is_left_alone() {
     // They leave: ours is back without anybody's help.
     caddy.client().load(&json!({"admin": foreign["admin"]})).await.unwrap();
     publisher.until_published(1).await;
+}
+
+/// A newcomer's Caddyfile had `skip_install_trust` in it, which made Caddy somebody else's.
+#[tokio::test]
+async fn global_options_alone_are_nobodys_configuration() {
+    let options = "\tskip_install_trust\n\tlocal_certs\n\temail me@example.com\n\tgrace_period 3s\n";
+    let caddy = RealCaddy::with_options(options).await;
+    assert!(caddy.running().await["apps"]["pki"].is_object(), "this Caddy has apps");
+    let publisher = Running::start(caddy.config(CaddyTls::Off));
+    publisher.handle.set_sites(hosts(&["a.example.com"]));
+    let state = publisher.until_published(1).await;
+    assert!(knows(&caddy.running().await, "a.example.com"));
+    assert!(state.notes.iter().any(|note| note.contains("`caddy.extra`")), "{:?}", state.notes);
+}
+
+/// What docs/caddy.md says about hosts that nobody has: without a catch-all of the operator's they
+/// get an empty 200, and with one everything that has a site still comes first.
+#[tokio::test]
+async fn the_operators_catch_all_gets_what_nobody_has() {
+    let caddy = RealCaddy::start().await;
+    caddy.put_extra("options.caddy", "{\n\tskip_install_trust\n\tservers {\n\t\tmetrics\n\t}\n}\n");
+    caddy.put_extra("own.caddy", OWN_SITE);
+    let publisher = Running::start(caddy.config(CaddyTls::Off));
+    publisher.handle.set_sites(hosts(&["127.0.0.1"]));
+    publisher.until_published(1).await;
+    let answer = caddy.get("nobody.example.com").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+
+    caddy.put_extra("secure.caddy", "secure.example.com {\n\ttls internal\n\trespond secure\n}\n");
+    caddy.put_extra("rest.caddy", "http:// {\n\trespond \"for nobody\" 404\n}\n");
+    let caught = async {
+        while !caddy.get("nobody.example.com").await.ends_with("for nobody") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), caught).await.unwrap();
+    assert!(caddy.get("own.example.com").await.ends_with("the operator's own"));
+    let redirect = caddy.get("secure.example.com").await;
+    assert!(redirect.starts_with("HTTP/1.1 308"), "to HTTPS, as Caddy does: {redirect}");
+    let running = caddy.running().await;
+    assert!(knows(&running, "127.0.0.1"), "{running}");
 }
 
 /// Trap 26: the routes of a restarted Caddy come from WakeDock.

@@ -58,23 +58,32 @@ pub(super) struct RealCaddy {
     pub(super) admin: CaddyAddress,
     pub(super) http_port: u16,
     pub(super) https_port: u16,
+    /// Lines of the global options it is started with, beside its admin address.
+    options: &'static str,
 }
 
 impl RealCaddy {
     /// Starts one that has its admin address and nothing else.
     pub(super) async fn start() -> Self {
         let address = format!("127.0.0.1:{}", free_port());
-        Self::with_admin(tempfile::tempdir().unwrap(), CaddyAddress::Tcp(address)).await
+        Self::with_admin(tempfile::tempdir().unwrap(), CaddyAddress::Tcp(address), "").await
+    }
+
+    /// Starts one that has some global options, and nothing that it serves.
+    pub(super) async fn with_options(options: &'static str) -> Self {
+        let address = format!("127.0.0.1:{}", free_port());
+        Self::with_admin(tempfile::tempdir().unwrap(), CaddyAddress::Tcp(address), options).await
     }
 
     pub(super) async fn on_unix_socket() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let admin = CaddyAddress::Unix(dir.path().join("admin.sock"));
-        Self::with_admin(dir, admin).await
+        Self::with_admin(dir, admin, "").await
     }
 
-    async fn with_admin(dir: TempDir, admin: CaddyAddress) -> Self {
-        let mut caddy = Self { process: None, dir, admin, http_port: free_port(), https_port: free_port() };
+    async fn with_admin(dir: TempDir, admin: CaddyAddress, options: &'static str) -> Self {
+        let (http_port, https_port) = (free_port(), free_port());
+        let mut caddy = Self { process: None, dir, admin, http_port, https_port, options };
         caddy.run().await;
         caddy
     }
@@ -95,7 +104,7 @@ impl RealCaddy {
             CaddyAddress::Unix(path) => format!("unix/{}", path.display()),
         };
         let file = self.dir.path().join("Caddyfile");
-        std::fs::write(&file, format!("{{\n\tadmin {admin}\n}}\n")).unwrap();
+        std::fs::write(&file, format!("{{\n\tadmin {admin}\n{}}}\n", self.options)).unwrap();
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
         let child = command(self.dir.path())
             .args(["run", "--adapter", "caddyfile", "--config"])

@@ -72,7 +72,7 @@ fn check_speaks_json() {
     let output = run(&["config", "check", "--json", "--config", &path]);
     assert_eq!(output.status.code(), Some(64));
     let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(answer["ok"], false);
+    assert_eq!((&answer["ok"], &answer["file"]), (&false.into(), &path.as_str().into()));
     let problem = &answer["problems"][0];
     assert_eq!((&problem["key"], &problem["line"]), (&"shutdown.grace".into(), &1.into()));
     assert!(problem["mend"].as_str().unwrap().contains("`30s`"));
@@ -82,6 +82,33 @@ fn check_speaks_json() {
     let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&answer["ok"], &answer["services"]), (&true.into(), &0.into()));
     assert_eq!(answer["warnings"][0]["key"], "WAKEDOCK_XYZZY");
+}
+
+/// The file was `null` as soon as there was a problem, although it had been read.
+#[test]
+fn check_names_the_file_whatever_is_wrong() {
+    let file = ConfigFile::new(service("a"));
+    let path = file.path().display().to_string();
+    let answer = |output: Output| serde_json::from_slice::<Json>(&output.stdout).unwrap();
+    let mut bad_variable = wakedock(&["config", "check", "--json"]);
+    bad_variable.env("WAKEDOCK_CONFIG", &path).env("WAKEDOCK_LOG__LEVEL", "loud");
+    let said = answer(bad_variable.output().unwrap());
+    assert_eq!((&said["file"], &said["problems"][0]["file"]), (&path.as_str().into(), &Json::Null));
+
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.yml").display().to_string();
+    let said = answer(run(&["config", "check", "--json", "--config", &missing]));
+    assert_eq!((&said["ok"], &said["file"]), (&false.into(), &missing.as_str().into()));
+
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    std::fs::write(folder.path().join("config/config.yml"), "log: { level: loud }\n").unwrap();
+    let mut beside = wakedock(&["config", "check", "--json"]);
+    let said = answer(beside.current_dir(folder.path()).output().unwrap());
+    assert_eq!(said["file"], "./config/config.yml");
+
+    let said =
+        answer(wakedock(&["config", "check", "--json"]).env("WAKEDOCK_LOG__LEVEL", "loud").output().unwrap());
+    assert_eq!((&said["ok"], &said["file"]), (&false.into(), &Json::Null), "there is none");
 }
 
 #[test]
@@ -107,4 +134,40 @@ fn a_closed_pipe_is_nobodys_fault() {
     let mut complaint = String::new();
     child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
     assert_eq!((status.code(), complaint.as_str()), (Some(0), ""));
+}
+
+/// In mode `file` it printed a Caddyfile that nobody would ever run.
+#[test]
+fn caddyfile_prints_what_the_mode_does() {
+    let printed = |mode: &str| {
+        let file = ConfigFile::new(format!("caddy: {{ mode: {mode}, file: /x/y.caddy }}\n{}", service("a")));
+        let output = run(&["caddyfile", "--config", &file.path().display().to_string()]);
+        assert_eq!(output.status.code(), Some(0), "{mode}: {}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (managed, said) = printed("managed");
+    assert!(managed.contains("\tadmin ") && said.is_empty(), "{managed}{said}");
+    let (file, said) = printed("file");
+    assert!(file.contains("#\timport /x/y.caddy\n") && !file.contains("\tadmin "), "{file}");
+    assert!(said.is_empty(), "{said}");
+    let (off, said) = printed("off");
+    assert_eq!(off, file);
+    assert!(said.starts_with("note: `caddy.mode` is `off`: nothing is published"), "{said}");
+}
+
+/// The sample of the waiting page did not pass `config check`.
+#[test]
+fn the_samples_in_the_documents_hold() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut samples = 0;
+    for document in std::fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(words) = std::fs::read_to_string(&document) else { continue };
+        for sample in words.split("```yaml\n").skip(1) {
+            let file = ConfigFile::new(sample.split("```").next().unwrap());
+            let output = run(&["config", "check", "--config", &file.path().display().to_string()]);
+            assert_eq!(output.status.code(), Some(0), "{}: {}", document.display(), text(&output.stderr));
+            samples += 1;
+        }
+    }
+    assert!(samples >= 1, "no sample found");
 }

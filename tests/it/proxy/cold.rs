@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wakedock::domain::service::WaitMode;
 use wakedock::domain::words::{Reason, Refusal, WakeCause};
-use wakedock::supervisor::handle::Message;
+use wakedock::supervisor::handle::{AskedBy, Message};
 
 use super::bodies::push;
 use super::rig::{GET, NAVIGATION, Rig, Service, field, mirror, until, upstream};
@@ -31,6 +31,27 @@ async fn a_program_is_held_until_the_service_is_ready() {
     assert_eq!(field(&client.head().await, "server-timing"), None, "the next one did not wait");
 }
 
+/// Who woke this: whoever asks for a wake says which request and for which host, held or paged.
+#[tokio::test]
+async fn a_demand_names_its_request() {
+    let asked = |by: &AskedBy| (by.request_id.clone().unwrap(), by.host.clone().unwrap());
+    let mut service = Service::new("app", |_| {});
+    let rig = Rig::new(&service.handle);
+    let mut client = rig.client().await;
+    client.send(GET).await;
+    let Message::Demand { by, answer, .. } = service.message().await else { panic!("no demand") };
+    answer.send(Err(Refusal::Disabled)).unwrap();
+    let head = client.head().await;
+    assert_eq!(Some(&*asked(&by).0), field(&head, "x-request-id"), "{head}");
+    assert_eq!(&*asked(&by).1, "app.test");
+
+    let mut paged = Service::new("app", |spec| spec.wait = WaitMode::Page);
+    let rig = Rig::new(&paged.handle);
+    let page = rig.ask(NAVIGATION).await;
+    let Message::Wake { by, .. } = paged.message().await else { panic!("no wake") };
+    assert_eq!(Some(&*asked(&by).0), field(&page, "x-request-id"), "{page}");
+}
+
 /// Trap 2: the client takes its demand along, and nothing else.
 #[tokio::test]
 async fn a_client_that_goes_away_withdraws() {
@@ -38,7 +59,9 @@ async fn a_client_that_goes_away_withdraws() {
     let rig = Rig::new(&service.handle);
     let mut client = rig.client().await;
     client.send(GET).await;
-    let Message::Demand { id, answer: _unanswered } = service.message().await else { panic!("no demand") };
+    let Message::Demand { id, answer: _unanswered, .. } = service.message().await else {
+        panic!("no demand")
+    };
     drop(client);
     let Message::Withdraw(withdrawn) = service.message().await else { panic!("not withdrawn") };
     assert_eq!(withdrawn, id);
@@ -71,7 +94,10 @@ async fn a_navigation_gets_the_page_after_a_while() {
     assert!(matches!(service.message().await, Message::Demand { .. }));
     let mut rest = [service.message().await, service.message().await];
     rest.sort_by_key(|message| matches!(message, Message::Wake { .. }));
-    assert!(matches!(rest, [Message::Withdraw(_), Message::Wake { cause: WakeCause::Request }]), "{rest:?}");
+    assert!(
+        matches!(rest, [Message::Withdraw(_), Message::Wake { cause: WakeCause::Request, .. }]),
+        "{rest:?}"
+    );
     assert_eq!(service.handle.metrics().refusals(Reason::Waking), 1);
 }
 

@@ -153,7 +153,7 @@ async fn grpc_goes_to_an_http2_upstream_with_its_trailers() {
     .await;
     let head = wire.head().await;
     assert!(field(&head, "trailer").unwrap().contains("grpc-status"), "{head}");
-    wire.through("grpc-status: 0\r\n\r\n").await;
+    wire.through("Grpc-Status: 0\r\n\r\n").await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use wakedock::domain::words::{Phase, Refusal};
 use wakedock::ports::ProbeAnswer;
 use wakedock::store::{Remembered, Store};
 use wakedock::supervisor::fleet::{Fleet, Parts};
-use wakedock::supervisor::handle::ServiceHandle;
+use wakedock::supervisor::handle::{Asker, ServiceHandle};
 use wakedock::supervisor::lease::Lease;
 
 use crate::support::fake_engine::FakeEngine;
@@ -130,10 +130,18 @@ pub(super) fn millis(millis: u64) -> Duration {
 
 /// A request that waits.
 pub(super) fn request(handle: &ServiceHandle) -> JoinHandle<Result<Lease, Refusal>> {
+    request_of(handle, Asker::default())
+}
+
+/// The same, by somebody.
+pub(super) fn request_of(
+    handle: &ServiceHandle,
+    asker: Asker<'static>,
+) -> JoinHandle<Result<Lease, Refusal>> {
     let handle = handle.clone();
     tokio::spawn(async move {
         let patience = handle.spec().hold_timeout;
-        handle.hold(patience).await
+        handle.hold(patience, &asker).await
     })
 }
 

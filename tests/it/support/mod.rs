@@ -7,3 +7,4 @@ pub(crate) mod committed;
 pub(crate) mod fake_engine;
 pub(crate) mod fake_prober;
 pub(crate) mod memory_disk;
+pub(crate) mod said;
