@@ -188,6 +188,8 @@ fn a_second_one_in_the_same_place_is_refused_and_harms_nobody() {
     let text = std::fs::read_to_string(dock.config_path()).unwrap();
     let config: Value = serde_json::from_str(&text).unwrap();
 
+    let mut same_data = config.clone();
+    same_data["proxy"]["listen"] = json!(["127.0.0.1:0"]);
     let mut elsewhere = config.clone();
     elsewhere["data_dir"] = json!(dock.folder().join("other").display().to_string());
     let mut same_port = elsewhere.clone();
@@ -197,8 +199,9 @@ fn a_second_one_in_the_same_place_is_refused_and_harms_nobody() {
     same_admin["admin"]["listen"] = json!(dock.admin().tcp().to_string());
     let (data, admin, port) =
         ("wakedock.redb".to_owned(), dock.admin().tcp().to_string(), dock.proxy().tcp().to_string());
+    let unix = socket.display().to_string();
     for (config, named) in
-        [(config, data), (elsewhere, socket.display().to_string()), (same_port, port), (same_admin, admin)]
+        [(config, unix.clone()), (same_data, data), (elsewhere, unix), (same_port, port), (same_admin, admin)]
     {
         let path = dock.folder().join("second.yml");
         std::fs::write(&path, config.to_string()).unwrap();
@@ -208,8 +211,9 @@ fn a_second_one_in_the_same_place_is_refused_and_harms_nobody() {
             .unwrap();
         let said = String::from_utf8_lossy(&second.stderr);
         assert_eq!(second.status.code(), Some(1), "{named}: {said}");
-        let last = said.lines().last().unwrap_or_default();
-        assert!(last.contains(&named), "{last:?} does not name {named}");
+        let error = said.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(error.contains(&named), "{error:?} does not name {named}");
+        assert!(said.lines().last().is_some_and(|line| line.starts_with("  mend ")), "{said}");
         assert!(!said.contains("panicked"), "{said}");
         for target in [dock.proxy(), dock.proxy_unix()] {
             assert_eq!(Request::get(HOST, "/").send(&target).unwrap().status(), 200, "{named}");
