@@ -13,10 +13,10 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
 
 use crate::clock;
 use crate::domain::time::Moment;
+use crate::proxy::alarm::Alarm;
 use crate::proxy::connection::Connection;
 use crate::proxy::interim::UpstreamSocket;
 use crate::proxy::io::Downstream;
@@ -57,7 +57,7 @@ pub(super) async fn join<D: AsyncRead + AsyncWrite + Unpin>(
         up: Way::starting_with(first_down),
         down: Way::starting_with(first_up),
         counts: Some(Use::Counting(lease)),
-        silence: silent_after.map(|after| Silence { after, last: clock::now(), alarm: None }),
+        silence: silent_after.map(|after| Silence { after, last: clock::now(), alarm: Alarm::default() }),
         scratch: &connection.worker.scratch,
     };
     let over = async {
@@ -156,24 +156,13 @@ enum Use {
 struct Silence {
     after: Duration,
     last: Moment,
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 impl Silence {
     /// Ready when nothing has moved for too long.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let due = self.last + self.after;
-            let alarm =
-                self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(clock::instant(due))));
-            ready!(alarm.as_mut().poll(cx));
-            if clock::now() >= due {
-                self.alarm = None;
-                return Poll::Ready(());
-            }
-            // Bytes have moved since it was set.
-            alarm.as_mut().reset(clock::instant(due));
-        }
+        self.alarm.poll(cx, self.last + self.after)
     }
 }
 
