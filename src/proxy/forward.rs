@@ -154,7 +154,8 @@ impl Forward<'_> {
             };
             request = again;
             tried = true;
-            self.renew_apart(sent_to).await.map_err(Fault::Refused)?;
+            // Apart, like a new connection: hardly any request comes to this.
+            Box::pin(self.renew(sent_to)).await.map_err(Fault::Refused)?;
             channel = self.connect_at(&mut now).await?;
         }
     }
@@ -243,11 +244,6 @@ impl Forward<'_> {
         } else {
             dial::http1(stream).await.map(Channel::Http1).map_err(Fault::Terminated)
         }
-    }
-
-    /// The same, in memory of its own: hardly any request comes to this.
-    fn renew_apart(&mut self, upstream: Upstream) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + '_>> {
-        Box::pin(self.renew(upstream))
     }
 
     /// Has the container looked at again and takes a lease that tells the truth; where there is
