@@ -114,8 +114,12 @@ async fn route(
 struct Query<'a>(&'a str);
 
 impl Query<'_> {
+    /// The value of `name=value`; nothing of `name` alone.
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+        self.0.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (key == name).then_some(value)
+        })
     }
 
     fn number(&self, name: &str) -> Option<u64> {
