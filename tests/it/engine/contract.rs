@@ -208,6 +208,7 @@ async fn pause_and_its_conflicts(bench: &dyn Bench) {
     conflict(engine.pause(&id).await);
     conflict(engine.start(&id).await);
 
+    settle().await;
     engine.unpause(&id).await.unwrap();
     assert_eq!(inspect(bench, &name).await.state, ContainerState::Running);
     bench.remove(&name).await;
@@ -238,6 +239,12 @@ async fn the_name_is_the_identity_and_orders_carry_the_id(bench: &dyn Bench) {
     bench.remove(&name).await;
 }
 
+/// Docker hears of a pause once more from containerd, some time after it answered. Where it has
+/// unpaused by then, it takes that for another pause, tells it, and mends that a moment later.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
 /// Trap 22.
 async fn events_in_order(bench: &dyn Bench) {
     let name = bench.name("events");
@@ -246,6 +253,7 @@ async fn events_in_order(bench: &dyn Bench) {
     let id = bench.create(&name, Recipe { ignores_term: true, ..Recipe::default() }).await;
     engine.start(&id).await.unwrap();
     engine.pause(&id).await.unwrap();
+    settle().await;
     engine.unpause(&id).await.unwrap();
     engine.stop(&id, Duration::from_secs(1)).await.unwrap();
     bench.remove(&name).await;
