@@ -35,12 +35,35 @@ const NEXT_TRIM: Duration = Duration::from_secs(60);
 /// look at every container, a scrape. Most of it lies between small things that stay, where glibc
 /// would keep it for ever.
 pub(super) async fn keep_memory_small() {
-    let mut pause = FIRST_TRIM;
+    tokio::time::sleep(FIRST_TRIM).await;
+    give_back_code();
     loop {
-        tokio::time::sleep(pause).await;
         give_back_memory();
-        pause = NEXT_TRIM;
+        tokio::time::sleep(NEXT_TRIM).await;
     }
+}
+
+/// Lets go of the pages of code that the start alone needed: reading the configuration, opening the
+/// state. They are the file's; what is called again comes back with the call.
+fn give_back_code() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
+    for (from, to) in maps.lines().filter_map(code) {
+        #[allow(unsafe_code, reason = "madvise(2) has no safe wrapper")]
+        // SAFETY: a private mapping of a file that can be executed but not written has no page that
+        // differs from the file, so that dropping one loses nothing.
+        unsafe {
+            libc::madvise(std::ptr::with_exposed_provenance_mut(from), to - from, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+/// The addresses of a mapping that holds code of a file.
+fn code(line: &str) -> Option<(usize, usize)> {
+    let mut words = line.split_ascii_whitespace();
+    let (from, to) = words.next()?.split_once('-')?;
+    let is_code = words.next()? == "r-xp" && words.nth(3)?.starts_with('/');
+    is_code.then_some(())?;
+    Some((usize::from_str_radix(from, 16).ok()?, usize::from_str_radix(to, 16).ok()?))
 }
 
 #[cfg(target_env = "gnu")]
@@ -58,3 +81,22 @@ pub(super) fn tune_allocator() {}
 
 #[cfg(not(target_env = "gnu"))]
 fn give_back_memory() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_what_a_file_maps_to_be_executed() {
+        let line = |rest: &str| code(&format!("55d0c0000000-55d0c0200000 {rest}"));
+        assert_eq!(
+            line("r-xp 001c7000 fe:00 1234    /usr/bin/wakedock"),
+            Some((0x55d0_c000_0000, 0x55d0_c020_0000))
+        );
+        assert_eq!(line("r--p 00000000 fe:00 1234    /usr/bin/wakedock"), None, "relocated, perhaps");
+        assert_eq!(line("rwxp 00000000 fe:00 1234    /usr/bin/wakedock"), None, "written, perhaps");
+        assert_eq!(line("r-xp 00000000 00:00 0       [vdso]"), None);
+        assert_eq!(line("r-xp 00000000 00:00 0"), None, "without a file there is nothing to read again");
+        assert_eq!(code(""), None);
+    }
+}
