@@ -1,6 +1,6 @@
 //! Bodies on their way through: a lease lives in them as long as bytes may flow.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,6 +19,9 @@ use crate::proxy::pool::Returning;
 use crate::proxy::stream;
 use crate::supervisor::lease::Lease;
 
+/// What of a body is kept while it may have to be sent again: most calls, and no upload.
+const KEPT: usize = 16 * 1024;
+
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
@@ -26,39 +29,33 @@ pub(super) enum BodyError {
     Broken(#[source] hyper::Error),
     #[error("no byte of the body came in time")]
     Stalled,
-}
-
-/// How far the client's body is, as the one that waits for the answer sees it.
-#[derive(Debug, Default)]
-pub(super) struct Upload {
-    finished: Cell<bool>,
-    /// The client broke it off, or was too slow: what follows is not the upstream's fault.
-    failed: Cell<bool>,
-    progress: Cell<Moment>,
-}
-
-impl Upload {
-    pub(super) fn failed(&self) -> bool {
-        self.failed.get()
-    }
-
-    /// Since when the upstream has had all it needs for the head of its answer; `None` while the
-    /// body is on its way.
-    pub(super) fn finished_at(&self) -> Option<Moment> {
-        self.finished.get().then(|| self.progress.get())
-    }
+    #[error("the body is sent elsewhere")]
+    Moved,
 }
 
 /// The body of a request, read from the client only as the upstream takes it.
 pub(super) enum RequestBody {
     /// None, or one that was over with the head.
     Empty,
-    Incoming(Box<Uploading>),
+    Incoming(Rc<Upload>),
 }
 
-pub(super) struct Uploading {
+/// A client's body: hyper sends it, and who waits for the answer sees how far it is.
+pub(super) struct Upload {
+    finished: Cell<bool>,
+    /// The client broke it off, or was too slow: what follows is not the upstream's fault.
+    failed: Cell<bool>,
+    progress: Cell<Moment>,
+    /// `None`: it is sent again, by another one of these.
+    uploading: RefCell<Option<Uploading>>,
+}
+
+struct Uploading {
     incoming: Incoming,
-    upload: Rc<Upload>,
+    /// What was sent before, and goes out first.
+    again: Bytes,
+    /// All that went out so far, where it can still be sent again.
+    kept: Option<Vec<u8>>,
     state: std::sync::Arc<ConnState>,
     _lease: Lease,
     patience: Option<Duration>,
@@ -77,51 +74,137 @@ impl RequestBody {
             state.answering();
             return (Self::Empty, None);
         }
-        let upload = Rc::new(Upload { progress: Cell::new(clock::now()), ..Upload::default() });
-        let body = Uploading {
+        let uploading = Uploading {
             incoming,
-            upload: Rc::clone(&upload),
+            again: Bytes::new(),
+            kept: None,
             state: std::sync::Arc::clone(state),
             _lease: lease.clone(),
             patience,
             timer: None,
         };
-        (Self::Incoming(Box::new(body)), Some(upload))
+        let upload = Rc::new(Upload {
+            finished: Cell::new(false),
+            failed: Cell::new(false),
+            progress: Cell::new(clock::now()),
+            uploading: RefCell::new(Some(uploading)),
+        });
+        (Self::Incoming(Rc::clone(&upload)), Some(upload))
     }
 }
 
-impl Uploading {
-    fn finish(&self) {
-        self.upload.finished.set(true);
-        self.state.answering();
+impl Upload {
+    pub(super) fn failed(&self) -> bool {
+        self.failed.get()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            let Some(patience) = self.patience else { return Poll::Pending };
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+    /// Since when the upstream has had all it needs for the head of its answer; `None` while the
+    /// body is on its way.
+    pub(super) fn finished_at(&self) -> Option<Moment> {
+        self.finished.get().then(|| self.progress.get())
+    }
+
+    /// From now on what goes out is kept, as long as it is little.
+    pub(super) fn keep(&self) {
+        if let Some(uploading) = &mut *self.uploading.borrow_mut() {
+            uploading.kept = Some(Vec::new());
+        }
+    }
+
+    /// It will not be sent again.
+    pub(super) fn forget(&self) {
+        if let Some(uploading) = &mut *self.uploading.borrow_mut() {
+            uploading.kept = None;
+        }
+    }
+
+    /// The same from its beginning. `None`: too much of it went out.
+    pub(super) fn again(&self) -> Option<Rc<Self>> {
+        let kept = self.uploading.borrow_mut().as_mut()?.kept.take()?;
+        let mut uploading = self.uploading.take()?;
+        uploading.again = kept.into();
+        Some(Rc::new(Self {
+            finished: self.finished.clone(),
+            failed: self.failed.clone(),
+            progress: self.progress.clone(),
+            uploading: RefCell::new(Some(uploading)),
+        }))
+    }
+
+    fn finish(&self, state: &ConnState) {
+        self.finished.set(true);
+        state.answering();
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut uploading = self.uploading.borrow_mut();
+        let Some(uploading) = &mut *uploading else { return Poll::Ready(Some(Err(BodyError::Moved))) };
+        if !uploading.again.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut uploading.again)))));
+        }
+        if self.finished.get() {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(frame) = Pin::new(&mut uploading.incoming).poll_frame(cx) else {
+            let Some(patience) = uploading.patience else { return Poll::Pending };
+            let timer = uploading.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
             ready!(timer.as_mut().poll(cx));
-            self.upload.failed.set(true);
+            self.failed.set(true);
             return Poll::Ready(Some(Err(BodyError::Stalled)));
         };
-        self.timer = None;
-        self.upload.progress.set(clock::now());
+        uploading.timer = None;
+        self.progress.set(clock::now());
         Poll::Ready(match frame {
             None => {
-                self.finish();
+                self.finish(&uploading.state);
                 None
             }
             Some(Ok(frame)) => {
-                if self.incoming.is_end_stream() {
-                    self.finish();
+                if uploading.kept.is_some() {
+                    uploading.note(&frame);
+                }
+                if uploading.incoming.is_end_stream() {
+                    self.finish(&uploading.state);
                 }
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
-                self.upload.failed.set(true);
+                self.failed.set(true);
                 Some(Err(BodyError::Broken(error)))
             }
         })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.uploading.borrow().as_ref().is_none_or(|uploading| {
+            uploading.again.is_empty() && (self.finished.get() || uploading.incoming.is_end_stream())
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let uploading = self.uploading.borrow();
+        let Some(uploading) = &*uploading else { return SizeHint::default() };
+        let left = uploading.incoming.size_hint();
+        if uploading.again.is_empty() {
+            return left;
+        }
+        let before = uploading.again.len() as u64;
+        left.exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(before + left))
+    }
+}
+
+impl Uploading {
+    /// Keeps what goes out. Copied, so that what is kept is no larger than it looks: a few bytes
+    /// can hold a whole buffer.
+    fn note(&mut self, frame: &Frame<Bytes>) {
+        self.kept = self.kept.take().and_then(|mut kept| {
+            // Trailers are not kept: hardly any request has them.
+            let data = frame.data_ref()?;
+            (kept.len() + data.len() <= KEPT).then(|| {
+                kept.extend_from_slice(data);
+                kept
+            })
+        });
     }
 }
 
@@ -130,26 +213,26 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self {
+        match &*self {
             Self::Empty => Poll::Ready(None),
-            Self::Incoming(body) => body.poll(cx),
+            Self::Incoming(upload) => upload.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Incoming(body) => body.incoming.is_end_stream(),
+            Self::Incoming(upload) => upload.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Incoming(body) => body.incoming.size_hint(),
+            Self::Incoming(upload) => upload.size_hint(),
         }
     }
 }

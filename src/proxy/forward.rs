@@ -103,14 +103,21 @@ struct Unanswered {
 }
 
 impl Forward<'_> {
-    /// Sends the request, once more where RFC 9110 (9.2.2) and trap 18 allow it: it did not go
-    /// out, or it may be repeated and has no body that was begun.
+    /// Sends the request, once more where RFC 9110 (9.2.2), RFC 9113 (8.7) and trap 18 allow it: it
+    /// did not go out, or the upstream says that it did not look at it, or it may be repeated and has
+    /// no body that was begun.
     pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<Answered, Fault> {
         if self.http2 {
             request = for_http2(request);
         }
         let repeatable = request.method().is_idempotent() && request.body().is_end_stream();
-        let mut spare = repeatable.then(|| Spare::of(&request));
+        // What an HTTP/2 upstream did not process is sent again whatever it is.
+        let mut spare = (repeatable || self.http2).then(|| Spare::of(&request));
+        if self.http2
+            && let Some(upload) = &self.upload
+        {
+            upload.keep();
+        }
         // The clock is read once for what happens at once.
         let mut now = clock::now();
         let mut channel = match self.pooled(repeatable, now) {
@@ -137,6 +144,8 @@ impl Forward<'_> {
                 Ok((response, http1)) => {
                     if http1.is_some() {
                         answer::check(&response)?;
+                    } else if let Some(upload) = &self.upload {
+                        upload.forget();
                     }
                     let upstream = self.lease.upstream();
                     let returning = http1.map(|http1| Returning::new(self.worker, upstream, http1));
@@ -144,20 +153,36 @@ impl Forward<'_> {
                 }
                 Err(unanswered) => unanswered,
             };
-            let broke = matches!(unanswered.fault, Fault::Terminated(_));
-            let unsent = unanswered.unsent;
-            let Some(again) = unsent
-                .or_else(|| broke.then(|| spare.take()).flatten().map(Spare::request))
-                .filter(|_| !tried)
-            else {
-                return Err(unanswered.fault);
+            let Unanswered { fault, unsent } = unanswered;
+            let again = match &fault {
+                _ if tried => None,
+                _ if unsent.is_some() => unsent,
+                Fault::Terminated(error) if is_unprocessed(error) => self.again(spare.take()),
+                Fault::Terminated(_) if repeatable => {
+                    spare.take().map(|spare| spare.with(RequestBody::Empty))
+                }
+                _ => None,
             };
+            let Some(again) = again else { return Err(fault) };
             request = again;
             tried = true;
             // Apart, like a new connection: hardly any request comes to this.
             Box::pin(self.renew(sent_to)).await.map_err(Fault::Refused)?;
             channel = self.connect_at(&mut now).await?;
         }
+    }
+
+    /// The request with all of its body, as far as that can still be had.
+    fn again(&mut self, spare: Option<Spare>) -> Option<Request<RequestBody>> {
+        let body = match &self.upload {
+            None => RequestBody::Empty,
+            Some(upload) => {
+                let upload = upload.again()?;
+                self.upload = Some(Rc::clone(&upload));
+                RequestBody::Incoming(upload)
+            }
+        };
+        spare.map(|spare| spare.with(body))
     }
 
     fn pooled(&self, repeatable: bool, now: Moment) -> Option<Channel> {
@@ -325,8 +350,18 @@ impl From<hyper::client::conn::TrySendError<Request<RequestBody>>> for Unsent {
     }
 }
 
-/// What it takes to send a request without a body again. Hardly any request is sent again, so it
-/// is kept in the form that is cheapest to make: a list, not a map.
+/// Whether the upstream says that it has not processed the request (RFC 9113, 8.7): it refused the
+/// stream, or went away before it.
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| {
+        // h2 tells of a GOAWAY only those streams that are beyond its last.
+        error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
+}
+
+/// What it takes to send the head of a request again. Hardly any request is sent again, so it is
+/// kept in the form that is cheapest to make: a list, not a map.
 struct Spare {
     method: Method,
     uri: Uri,
@@ -347,8 +382,8 @@ impl Spare {
         }
     }
 
-    fn request(self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
+    fn with(self, body: RequestBody) -> Request<RequestBody> {
+        let mut request = Request::new(body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.version_mut() = self.version;
