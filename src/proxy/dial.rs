@@ -38,10 +38,15 @@ pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
     Ok(Http1 { sender, alarm: Alarm::default() })
 }
 
+/// Flow-control windows of a stream and of a connection: what of an answer may lie here until its
+/// client takes it. The connection is everybody's, so that those who take nothing must not use it up.
+const WINDOWS: (u32, u32) = (64 * 1024, 1 << 30);
+
 /// Speaks HTTP/2 on it, by prior knowledge.
 pub(super) async fn http2(stream: TcpStream) -> hyper::Result<Http2> {
-    let (sender, connection) =
-        http2::Builder::new(Local).handshake::<_, RequestBody>(TokioIo::new(stream)).await?;
+    let mut builder = http2::Builder::new(Local);
+    builder.initial_stream_window_size(WINDOWS.0).initial_connection_window_size(WINDOWS.1);
+    let (sender, connection) = builder.handshake::<_, RequestBody>(TokioIo::new(stream)).await?;
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {
             tracing::trace!(%error, "an upstream connection broke");

@@ -17,8 +17,10 @@ use crate::proxy::io::Downstream;
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::stream::Streams;
 
-/// Flow-control windows of a stream and of a connection: what one slow upload may make us hold.
-const WINDOWS: (u32, u32) = (256 * 1024, 1024 * 1024);
+/// Flow-control windows of a stream and of a connection: what one slow upload may make us hold, and
+/// all of them together. Caddy sends the calls of all its clients by few connections: uploads that
+/// wait, for a wake or for their upstream, must not use up what the others need.
+const WINDOWS: (u32, u32) = (128 * 1024, 4 * 1024 * 1024);
 /// What of an answer may lie in h2 until the client's window takes it.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Rapid reset (CVE-2023-44487): streams that were reset before we saw them. h2 ends the

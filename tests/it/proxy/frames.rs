@@ -113,6 +113,11 @@ impl Client {
         client
     }
 
+    /// On a connection whose beginning was sent already.
+    pub(super) fn over(wire: Wire<TcpStream>) -> Self {
+        Self { wire }
+    }
+
     pub(super) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.wire.send(frame(kind, flags, stream, payload)).await;
     }

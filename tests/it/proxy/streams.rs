@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::StreamBody;
 use hyper::body::{Frame, Incoming};
@@ -15,8 +16,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use wakedock::domain::service::UpstreamProtocol;
 
-use super::frames::{CANCEL, Client, DATA, END_HEADERS, HEADERS, RST_STREAM, WINDOW_UPDATE, ask, frame};
-use super::rig::{Rig, Service, soon, until, upstream};
+use super::frames::{
+    CANCEL, Client, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, ask, fields,
+    frame,
+};
+use super::rig::{Rig, Service, config, mirror, soon, until, upstream};
 
 /// Tells when it is dropped.
 struct Tells(mpsc::UnboundedSender<()>);
@@ -232,4 +236,152 @@ async fn a_large_answer_starves_no_small_one() {
         assert_eq!(answer, b"small");
     }
     assert!(large > 0 && large < 500_000_000, "{large} bytes of the large one came in between");
+}
+
+/// An HTTP/2 upstream whose answers never end, but for `/small`: how much of them it got rid of.
+async fn http2_fountain() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let counter = Arc::clone(&counter);
+            let answer = service_fn(move |request: Request<Incoming>| {
+                let counter = Arc::clone(&counter);
+                async move {
+                    let (part, most) = match request.uri().path() {
+                        "/small" => (&b"small"[..], 1),
+                        _ => (&[b'x'; 16 * 1024][..], usize::MAX),
+                    };
+                    let frames = futures_util::stream::iter(0..most).map(move |_| {
+                        counter.fetch_add(part.len(), Ordering::SeqCst);
+                        Ok::<_, Infallible>(Frame::data(Bytes::from_static(part)))
+                    });
+                    Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
+                }
+            });
+            tokio::spawn(
+                hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), answer),
+            );
+        }
+    });
+    (address, sent)
+}
+
+/// The connection to an HTTP/2 upstream belongs to everybody: those who take nothing of their
+/// answers hold back those answers, and nothing else.
+#[tokio::test]
+async fn slow_readers_leave_an_http2_upstream_to_the_others() {
+    const CLIENTS: usize = 6;
+    const STREAMS: usize = 8;
+    let service = Service::new("app", |spec| spec.protocol = UpstreamProtocol::H2c);
+    let (address, sent) = http2_fountain().await;
+    service.open(address, 1);
+    let mut config = config();
+    // Nobody is cut for being slow.
+    config.timeouts.write = None;
+    let rig = Rig::with(&config, &[("app.test", None, &service.handle)]);
+    let mut slow = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = Client::new(rig.address, &[]).await;
+        for n in 0..STREAMS {
+            client.get(2 * n as u32 + 1, "/large").await;
+        }
+        slow.push(client);
+    }
+    let mut before = usize::MAX;
+    while sent.load(Ordering::SeqCst) != before {
+        before = sent.load(Ordering::SeqCst);
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    let each = before / (CLIENTS * STREAMS);
+    assert!((64 * 1024..256 * 1024).contains(&each), "{each} bytes of each were taken from the upstream");
+    // Some of them by each worker, and so by each connection to the upstream.
+    for _ in 0..CLIENTS {
+        let mut client = Client::new(rig.address, &[]).await;
+        client.get(1, "/small").await;
+        assert_eq!(client.is_answered(1).await, b"small");
+    }
+}
+
+/// One connection here, one there, and a large answer on both: fifty small ones come in between.
+#[tokio::test]
+async fn a_large_answer_of_an_http2_upstream_starves_no_small_one() {
+    const SMALL: u32 = 50;
+    let service = Service::new("app", |spec| spec.protocol = UpstreamProtocol::H2c);
+    let (address, _) = http2_fountain().await;
+    service.open(address, 1);
+    let rig = Rig::new(&service.handle);
+    let mut client = Client::new(rig.address, &[(4, 1 << 30)]).await;
+    client.send(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()).await;
+    client.get(1, "/large").await;
+    let mut large = 0;
+    while large < 1 << 20 {
+        large += client.await_frame(|frame| (frame.stream, frame.kind) == (1, DATA)).await.payload.len();
+    }
+    for n in 1..=SMALL {
+        client.get(2 * n + 1, "/small").await;
+    }
+    let (mut answered, mut meanwhile) = (0, 0);
+    while answered < SMALL {
+        let frame = client.frame().await.unwrap();
+        match frame.stream {
+            1 => meanwhile += frame.payload.len(),
+            _ => answered += u32::from(frame.is_last()),
+        }
+        assert!(meanwhile < 256 << 20, "{answered} of {SMALL} came in {meanwhile} bytes of the large one");
+    }
+}
+
+/// Uploads that wait, here for a wake, leave the connection to the others.
+#[tokio::test]
+async fn uploads_that_wait_leave_their_connection_to_the_others() {
+    const WAITING: u32 = 16;
+    let asleep = Service::new("asleep", |_| {});
+    let awake = Service::new("awake", |_| {});
+    let (address, _) = mirror().await;
+    awake.open(address, 1);
+    let rig =
+        Rig::with(&config(), &[("asleep.test", None, &asleep.handle), ("app.test", None, &awake.handle)]);
+    // What is granted to each stream, and to all of them together.
+    let mut wire = rig.client().await;
+    wire.send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, b"")[..]].concat()).await;
+    let (mut each, mut all) = (0, 65_535);
+    let mut client = Client::over(wire);
+    while each == 0 || all == 65_535 {
+        let frame = client.frame().await.unwrap();
+        match frame.kind {
+            SETTINGS => {
+                for setting in frame.payload.chunks(6).filter(|setting| setting[..2] == [0, 4]) {
+                    each = u32::from_be_bytes(setting[2..].try_into().unwrap()) as usize;
+                }
+            }
+            WINDOW_UPDATE => all += u32::from_be_bytes(frame.payload[..].try_into().unwrap()) as usize,
+            _ => {}
+        }
+    }
+    client.send(SETTINGS, 1, 0, b"").await;
+    for n in 0..WAITING {
+        let head = fields(&[
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/"),
+            (":authority", "asleep.test"),
+        ]);
+        client.send(HEADERS, END_HEADERS, 2 * n + 1, &head).await;
+        let mut left = each;
+        while left > 0 {
+            let part = left.min(16 * 1024);
+            assert!(all > part, "{n} uploads have used up the connection");
+            client.send(DATA, 0, 2 * n + 1, &vec![b'x'; part]).await;
+            (left, all) = (left - part, all - part);
+        }
+    }
+    let stream = 2 * WAITING + 1;
+    client.send(HEADERS, END_HEADERS, stream, &ask("POST", "/")).await;
+    client.send(DATA, END_STREAM, stream, b"a message").await;
+    assert!(client.is_answered(stream).await.ends_with(b"a message"));
 }
