@@ -101,7 +101,11 @@ static KEYS: &[Key<Config>] = &[
     ),
     key!(proxy.timeouts.head, Patience, "For the head of a request."),
     key!(proxy.timeouts.keep_alive, Patience, "Between two requests of one connection."),
-    key!(proxy.timeouts.body, Patience, "Between two pieces of a request's body."),
+    key!(
+        proxy.timeouts.body,
+        Patience,
+        "Between two pieces of a request's body. A call of gRPC may be silent for longer."
+    ),
     key!(proxy.timeouts.connect, Patience, "For a connection to the upstream."),
     key!(
         proxy.timeouts.response_head,

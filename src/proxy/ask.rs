@@ -128,9 +128,13 @@ pub(super) fn reads_trailers(headers: &HeaderMap) -> bool {
     headers.contains_key(TE) && has_word(headers, &TE, "trailers")
 }
 
-/// Whether this is a gRPC call.
+/// Whether this is a gRPC call: `application/grpc`, alone or with the form of its messages behind
+/// it. gRPC-Web, which has a name of its own, is for HTTP/1.1.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// Whether a person waits for this page in a browser's window. Only then a waiting page helps:
@@ -231,6 +235,22 @@ mod tests {
         assert!(is_prefetch(&fields("sec-purpose", "prefetch;prerender")));
         assert!(is_prefetch(&fields("purpose", "prefetch")));
         assert!(!is_prefetch(&fields("purpose", "upgrade")));
+    }
+
+    #[test]
+    fn calls_of_grpc() {
+        for (kind, expected) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;charset=utf-8", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web+proto", false),
+            ("application/json", false),
+        ] {
+            let fields = HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_static(kind))]);
+            assert_eq!(is_grpc(&fields), expected, "{kind}");
+        }
+        assert!(!is_grpc(&HeaderMap::new()));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::proxy::forward::Fault;
 use crate::proxy::io::Active;
 
 pub(super) static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 static X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// When to come back, where nothing better is known.
@@ -230,8 +232,36 @@ fn upstream(fault: &Fault) -> Verdict {
 pub(super) enum Page {
     /// One line of text.
     Text,
+    /// None: for a gRPC call all is said in fields.
+    Grpc,
     /// HTML for a person, already escaped.
     Html(String),
+}
+
+impl Page {
+    /// The form for a client whose call is one of gRPC, or is not.
+    pub(super) fn for_call(self, grpc: bool) -> Self {
+        match self {
+            Self::Text if grpc => Self::Grpc,
+            page => page,
+        }
+    }
+}
+
+/// The status of gRPC for one of HTTP, by gRPC's own table ("HTTP to gRPC Status Code Mapping").
+fn grpc_status(status: StatusCode) -> &'static str {
+    const UNKNOWN: &str = "2";
+    const UNIMPLEMENTED: &str = "12";
+    const INTERNAL: &str = "13";
+    const UNAVAILABLE: &str = "14";
+    match status {
+        StatusCode::BAD_REQUEST => INTERNAL,
+        StatusCode::NOT_FOUND => UNIMPLEMENTED,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            UNAVAILABLE
+        }
+        _ => UNKNOWN,
+    }
 }
 
 /// Makes the response.
@@ -242,9 +272,10 @@ pub(super) fn respond(
     request_id: &HeaderValue,
     active: Active,
 ) -> Response<ResponseBody> {
-    let (body, html) = match page {
-        Page::Text => (format!("{}\n", verdict.text), false),
-        Page::Html(page) => (page, true),
+    let (body, html, grpc) = match page {
+        Page::Text => (format!("{}\n", verdict.text), false, false),
+        Page::Grpc => (String::new(), false, true),
+        Page::Html(page) => (page, true, false),
     };
     let length = body.len();
     let body = if *method == Method::HEAD { Bytes::new() } else { Bytes::from(body) };
@@ -259,6 +290,11 @@ pub(super) fn respond(
         for (name, value) in waiting::fields() {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
+    }
+    if grpc {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(GRPC_STATUS.clone(), HeaderValue::from_static(grpc_status(verdict.status)));
+        headers.insert(GRPC_MESSAGE.clone(), HeaderValue::from_static(verdict.text));
     }
     if let Some(retry_after) = verdict.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));

@@ -70,7 +70,10 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     };
     let host = match checked {
         Ok(host) => host,
-        Err(trouble) => return exchange.refuse(None, None, &trouble, Page::Text, active),
+        Err(trouble) => {
+            let page = Page::Text.for_call(ask::is_grpc(request.headers()));
+            return exchange.refuse(None, None, &trouble, page, active);
+        }
     };
     let path = request.uri().path();
     if path.starts_with(RESERVED) {
@@ -82,6 +85,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     let Some(mut service) = find() else {
         let trouble = Trouble::Refused(Refusal::UnknownHost);
         let page = pages::for_nobody(host.as_str(), reader, &trouble);
+        let page = page.for_call(ask::is_grpc(request.headers()));
         return exchange.refuse(None, Some(&host), &trouble, page, active);
     };
     let asker = Asker { request_id: exchange.request_id.as_bytes(), host: host.as_str() };
@@ -97,11 +101,13 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
             }
             Err(trouble) => {
                 let page = pages::for_service(&service, host.as_str(), reader, &trouble);
+                let page = page.for_call(ask::is_grpc(request.headers()));
                 return exchange.refuse(Some(&service), Some(&host), &trouble, page, active);
             }
         }
     };
     let (request, going) = exchange.prepare(&service, &lease, trusted, request);
+    let grpc = going.grpc;
     let forward = Forward {
         worker,
         service: &service,
@@ -126,7 +132,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         }
         Err((fault, active)) => {
             let trouble = Trouble::Upstream(fault);
-            let page = pages::for_service(&service, host.as_str(), reader, &trouble);
+            let page = pages::for_service(&service, host.as_str(), reader, &trouble).for_call(grpc);
             exchange.refuse(Some(&service), Some(&host), &trouble, page, active)
         }
     }
@@ -134,6 +140,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
 
 /// What a request needs on its way, besides itself.
 struct Going {
+    grpc: bool,
     http2: bool,
     hold_timeout: Duration,
     upload: Option<Rc<Upload>>,
@@ -169,19 +176,20 @@ impl Exchange<'_> {
             let protocol = request.headers().get(UPGRADE).cloned();
             (protocol, hyper::upgrade::on(&mut request))
         });
+        let grpc = ask::is_grpc(request.headers());
         let http2 = wanted.is_none()
             && match protocol {
                 UpstreamProtocol::H2c => true,
                 UpstreamProtocol::Http1 => false,
-                UpstreamProtocol::Auto => ask::is_grpc(request.headers()),
+                UpstreamProtocol::Auto => grpc,
             };
         let is_http1 = request.version() != Version::HTTP_2;
-        let grpc_trailers =
-            is_http1 && ask::is_grpc(request.headers()) && ask::reads_trailers(request.headers());
+        let grpc_trailers = is_http1 && grpc && ask::reads_trailers(request.headers());
         self.rewrite(&mut request, trusted);
         let (parts, body) = request.into_parts();
-        let (body, upload) =
-            RequestBody::new(body, lease, &self.connection.state, self.settings.timeouts.body);
+        // The two sides of a call speak when they have something to say, like those of a WebSocket.
+        let patience = if grpc && http2 { None } else { self.settings.timeouts.body };
+        let (body, upload) = RequestBody::new(body, lease, &self.connection.state, patience);
         let mut request = Request::from_parts(parts, body);
         forward::for_http1(&mut request);
         let downstream = wanted.map(|(protocol, downstream)| {
@@ -192,7 +200,7 @@ impl Exchange<'_> {
             downstream
         });
         let back = Back { downstream, handshake, silent_stream, grpc_trailers };
-        (request, Going { http2, hold_timeout, upload, back })
+        (request, Going { grpc, http2, hold_timeout, upload, back })
     }
 
     /// Makes the upstream's answer the one that goes to the client.

@@ -15,7 +15,7 @@ use wakedock::domain::service::UpstreamProtocol;
 
 use super::rig::{Rig, Service, Wire, field, mirror, soon, until, upstream};
 
-async fn client(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+pub(super) async fn client(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();

@@ -12,6 +12,7 @@ mod faults;
 mod floods;
 mod frames;
 mod goaway;
+mod grpc;
 mod http2;
 mod listen;
 mod refusals;
