@@ -161,13 +161,13 @@ build_testapp() {
   testapp=$target/testapp/$host/release/wakedock-testapp
 }
 
-# Programs of others: the tester h2spec, and client and server of grpc-go's own interoperability
-# tests. Debian has no packages; the versions are those of tests/peers/go.sum.
+# Programs of others: the tester h2spec, client and server of grpc-go's own interoperability tests,
+# and a few lines around its health service. Debian has no packages; the versions are those of tests/peers/go.sum.
 peers=
 build_peers() {
   peers=$target/peers
   (cd tests/peers && CGO_ENABLED=0 go build -o "$peers/" \
-    github.com/summerwind/h2spec/cmd/h2spec google.golang.org/grpc/interop/{client,server})
+    github.com/summerwind/h2spec/cmd/h2spec google.golang.org/grpc/interop/{client,server} ./health)
 }
 
 # --- the demo -------------------------------------------------------------------------------
