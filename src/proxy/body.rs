@@ -270,13 +270,8 @@ impl ResponseBody {
         Self { source: Source::Events(events), active }
     }
 
-    pub(super) fn upstream(
-        incoming: Incoming,
-        returning: Option<Returning>,
-        lease: Lease,
-        active: Active,
-    ) -> Self {
-        let body = Downloading { incoming, ended: false, returning, _lease: lease };
+    pub(super) fn upstream(incoming: Incoming, returning: Returning, lease: Lease, active: Active) -> Self {
+        let body = Downloading { incoming, ended: false, returning: Some(returning), _lease: lease };
         Self { source: Source::Upstream(Box::new(body)), active }
     }
 

@@ -1,7 +1,12 @@
 //! New connections to an upstream.
 
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
@@ -13,8 +18,8 @@ use crate::proxy::connection::Local;
 use crate::proxy::interim::UpstreamSocket;
 use crate::proxy::pool::{Http1, Http2};
 
-/// The socket of an upstream connection.
-pub(super) type Io = TokioIo<UpstreamSocket>;
+/// The socket of an HTTP/1.1 connection.
+type Io = TokioIo<UpstreamSocket>;
 
 /// Opens a TCP connection.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -46,11 +51,20 @@ const WINDOWS: (u32, u32) = (64 * 1024, 1 << 30);
 pub(super) async fn http2(stream: TcpStream) -> hyper::Result<Http2> {
     let mut builder = http2::Builder::new(Local);
     builder.initial_stream_window_size(WINDOWS.0).initial_connection_window_size(WINDOWS.1);
-    let (sender, connection) = builder.handshake::<_, RequestBody>(TokioIo::new(stream)).await?;
+    let (sender, driver) = builder.handshake::<_, RequestBody>(TokioIo::new(stream)).await?;
+    // Shared with the pool, which asks it how many streams the upstream takes, and gone at its end:
+    // so hyper tells those who still want something of it.
+    let driver = Rc::new(RefCell::new(Some(driver)));
+    let connection = Http2::new(sender, &driver);
     tokio::task::spawn_local(async move {
-        if let Err(error) = connection.await {
+        let ended = poll_fn(|cx| match &mut *driver.borrow_mut() {
+            Some(driver) => Pin::new(driver).poll(cx),
+            None => Poll::Ready(Ok(())),
+        });
+        if let Err(error) = ended.await {
             tracing::trace!(%error, "an upstream connection broke");
         }
+        drop(driver.take());
     });
-    Ok(sender)
+    Ok(connection)
 }

@@ -22,7 +22,7 @@ use crate::proxy::answer;
 use crate::proxy::body::{RequestBody, Upload};
 use crate::proxy::connection::within;
 use crate::proxy::dial;
-use crate::proxy::pool::{Http1, Http2, Returning};
+use crate::proxy::pool::{Channel, Returning};
 use crate::proxy::worker::Worker;
 use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
@@ -86,13 +86,8 @@ pub(super) struct Forward<'a> {
 /// An answer's head, the lease for its body, and the connection it will give back.
 pub(super) struct Answered {
     pub(super) response: Response<Incoming>,
-    pub(super) returning: Option<Returning>,
+    pub(super) returning: Returning,
     pub(super) lease: Lease,
-}
-
-enum Channel {
-    Http1(Http1),
-    Http2(Http2),
 }
 
 /// How sending a request failed.
@@ -132,23 +127,23 @@ impl Forward<'_> {
                 Channel::Http1(mut connection) => {
                     let answer = pin!(connection.sender.try_send_request(request));
                     let outcome = self.in_time(answer, now, &mut connection.alarm).await;
-                    outcome.map(|response| (response, Some(connection)))
+                    outcome.map(|response| (response, Channel::Http1(connection)))
                 }
-                Channel::Http2(mut connection) => {
-                    let answer = pin!(connection.try_send_request(request));
+                Channel::Http2(connection) => {
+                    let mut sender = connection.sender();
+                    let answer = pin!(sender.try_send_request(request));
                     let outcome = self.in_time(answer, now, &mut Alarm::default()).await;
-                    outcome.map(|response| (response, None))
+                    outcome.map(|response| (response, Channel::Http2(connection)))
                 }
             };
             let unanswered = match outcome {
-                Ok((response, http1)) => {
-                    if http1.is_some() {
+                Ok((response, channel)) => {
+                    if let Channel::Http1(_) = &channel {
                         answer::check(&response)?;
                     } else if let Some(upload) = &self.upload {
                         upload.forget();
                     }
-                    let upstream = self.lease.upstream();
-                    let returning = http1.map(|http1| Returning::new(self.worker, upstream, http1));
+                    let returning = Returning::new(self.worker, self.lease.upstream(), channel);
                     return Ok(Answered { response, returning, lease: self.lease });
                 }
                 Err(unanswered) => unanswered,

@@ -7,12 +7,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
 use crate::proxy::alarm::Alarm;
 use crate::proxy::body::RequestBody;
+use crate::proxy::connection::Local;
 use crate::proxy::worker::Worker;
 
 /// An HTTP/1.1 connection to an upstream.
@@ -21,8 +24,52 @@ pub(super) struct Http1 {
     /// For the time limits of the requests on it, one after the other.
     pub(super) alarm: Alarm,
 }
-/// An HTTP/2 connection to an upstream, shared by its streams.
-pub(super) type Http2 = http2::SendRequest<RequestBody>;
+
+/// What drives an HTTP/2 connection, until it ends.
+pub(super) type Driver = Option<http2::Connection<TokioIo<TcpStream>, RequestBody, Local>>;
+
+/// An HTTP/2 connection to an upstream, shared by its streams: whoever has it has one of them.
+#[derive(Clone)]
+pub(super) struct Http2(Rc<Line>);
+
+struct Line {
+    sender: http2::SendRequest<RequestBody>,
+    driver: Rc<RefCell<Driver>>,
+}
+
+impl Http2 {
+    pub(super) fn new(sender: http2::SendRequest<RequestBody>, driver: &Rc<RefCell<Driver>>) -> Self {
+        Self(Rc::new(Line { sender, driver: Rc::clone(driver) }))
+    }
+
+    pub(super) fn sender(&self) -> http2::SendRequest<RequestBody> {
+        self.0.sender.clone()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.sender.is_closed()
+    }
+
+    /// How many streams are under way, as seen by the pool, which has one of these itself.
+    fn streams(&self) -> usize {
+        Rc::strong_count(&self.0) - 1
+    }
+
+    /// Whether the upstream takes one more stream. One too many would wait until another ends, and a
+    /// stream may take hours.
+    fn has_room(&self) -> bool {
+        let driver = self.0.driver.borrow();
+        driver
+            .as_ref()
+            .is_some_and(|driver| !self.is_closed() && self.streams() < driver.current_max_send_streams())
+    }
+}
+
+/// A connection that a request has taken.
+pub(super) enum Channel {
+    Http1(Http1),
+    Http2(Http2),
+}
 
 /// Idle connections are closed after this.
 const IDLE: Duration = Duration::from_secs(60);
@@ -43,7 +90,8 @@ pub(super) struct Pool {
 struct Shelf {
     /// The one that was used last is used next.
     idle: Vec<Idle>,
-    shared: Option<Http2>,
+    /// Mostly one; the newest first.
+    shared: Vec<Http2>,
 }
 
 struct Idle {
@@ -74,15 +122,15 @@ impl Pool {
         None
     }
 
-    /// The shared HTTP/2 connection, if there is one.
+    /// A shared HTTP/2 connection with room for a stream, if there is one.
     pub(super) fn shared(&self, upstream: Upstream) -> Option<Http2> {
         let shelves = self.shelves.borrow();
-        shelves.get(&upstream)?.shared.as_ref().filter(|connection| !connection.is_closed()).cloned()
+        shelves.get(&upstream)?.shared.iter().find(|connection| connection.has_room()).cloned()
     }
 
     /// Lets others use this HTTP/2 connection.
     pub(super) fn share(&self, upstream: Upstream, connection: Http2) {
-        self.with_shelf(upstream, |shelf| shelf.shared = Some(connection));
+        self.with_shelf(upstream, |shelf| shelf.shared.insert(0, connection));
     }
 
     fn put(&self, upstream: Upstream, connection: Http1) {
@@ -111,10 +159,11 @@ impl Pool {
     pub(super) fn sweep(&self, now: Moment) {
         self.shelves.borrow_mut().retain(|_, shelf| {
             shelf.idle.retain(|idle| !idle.connection.sender.is_closed() && now.since(idle.since) < IDLE);
-            if shelf.shared.as_ref().is_some_and(Http2::is_closed) {
-                shelf.shared = None;
-            }
-            !shelf.idle.is_empty() || shelf.shared.is_some()
+            let mut first = true;
+            shelf.shared.retain(|connection| {
+                !connection.is_closed() && (std::mem::take(&mut first) || connection.streams() > 0)
+            });
+            !shelf.idle.is_empty() || !shelf.shared.is_empty()
         });
     }
 }
@@ -161,15 +210,17 @@ impl Hasher for Quick {
 pub(super) struct Returning {
     worker: Rc<Worker>,
     upstream: Upstream,
-    connection: Http1,
+    channel: Channel,
 }
 
 impl Returning {
-    pub(super) fn new(worker: &Rc<Worker>, upstream: Upstream, connection: Http1) -> Self {
-        Self { worker: Rc::clone(worker), upstream, connection }
+    pub(super) fn new(worker: &Rc<Worker>, upstream: Upstream, channel: Channel) -> Self {
+        Self { worker: Rc::clone(worker), upstream, channel }
     }
 
     pub(super) fn put_back(self) {
-        self.worker.pool.put(self.upstream, self.connection);
+        if let Channel::Http1(connection) = self.channel {
+            self.worker.pool.put(self.upstream, connection);
+        }
     }
 }

@@ -32,8 +32,8 @@ impl Drop for Tells {
 }
 
 /// An HTTP/2 upstream that never ends its answers: `/head` has not even a head. Tells of each
-/// stream that is cancelled.
-async fn endless() -> (SocketAddr, mpsc::UnboundedReceiver<()>, Arc<AtomicUsize>) {
+/// stream that is cancelled. Takes no more than `most` of them on one connection.
+async fn endless(most: u32) -> (SocketAddr, mpsc::UnboundedReceiver<()>, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = mpsc::unbounded_channel();
@@ -61,6 +61,7 @@ async fn endless() -> (SocketAddr, mpsc::UnboundedReceiver<()>, Arc<AtomicUsize>
             });
             tokio::spawn(
                 hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .max_concurrent_streams(most)
                     .serve_connection(TokioIo::new(stream), answer),
             );
         }
@@ -71,7 +72,7 @@ async fn endless() -> (SocketAddr, mpsc::UnboundedReceiver<()>, Arc<AtomicUsize>
 #[tokio::test]
 async fn a_stream_that_is_reset_is_reset_at_an_http2_upstream() {
     let service = Service::new("app", |spec| spec.protocol = UpstreamProtocol::H2c);
-    let (address, mut cancelled, begun) = endless().await;
+    let (address, mut cancelled, begun) = endless(100).await;
     service.open(address, 1);
     let rig = Rig::new(&service.handle);
     let mut client = Client::new(rig.address, &[]).await;
@@ -90,6 +91,33 @@ async fn a_stream_that_is_reset_is_reset_at_an_http2_upstream() {
     until("it is there", || begun.load(Ordering::SeqCst) == 3).await;
     client.send(RST_STREAM, 0, 5, &CANCEL.to_be_bytes()).await;
     soon(cancelled.recv()).await.unwrap();
+    until("all leases are back", || service.handle.leases() == 0).await;
+}
+
+/// A stream may take hours: the next one does not wait until the upstream's connection has room.
+#[tokio::test]
+async fn an_upstream_that_takes_few_streams_gets_another_connection() {
+    const MOST: u32 = 2;
+    let service = Service::new("app", |spec| spec.protocol = UpstreamProtocol::H2c);
+    let (address, mut cancelled, begun) = endless(MOST).await;
+    service.open(address, 1);
+    let rig = Rig::new(&service.handle);
+    let mut client = Client::new(rig.address, &[]).await;
+    let mut streams = Vec::new();
+    // Under way in their bodies, or before any answer.
+    for (n, path) in ["/body", "/head", "/head", "/body", "/body", "/head"].into_iter().enumerate() {
+        let stream = 2 * n as u32 + 1;
+        client.get(stream, path).await;
+        until("it is there", || begun.load(Ordering::SeqCst) == n + 1).await;
+        if path == "/body" {
+            client.await_frame(|frame| frame.stream == stream && frame.kind == DATA).await;
+        }
+        streams.push(stream);
+    }
+    for stream in streams {
+        client.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes()).await;
+        soon(cancelled.recv()).await.unwrap();
+    }
     until("all leases are back", || service.handle.leases() == 0).await;
 }
 
