@@ -78,9 +78,9 @@ fn health(dock: &WakeDock, authority: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-/// The server that takes a second until it listens.
-fn health_app(hint: &str) -> App {
-    App::builder(hint).program(&peer("health"), &["serve", "--after=1s"]).create()
+/// The server, which takes so long until it listens.
+fn health_app(hint: &str, after: &str) -> App {
+    App::builder(hint).program(&peer("health"), &["serve", &format!("--after={after}")]).create()
 }
 
 fn says(app: &App, line: &str) {
@@ -90,7 +90,7 @@ fn says(app: &App, line: &str) {
 #[test]
 fn the_health_service_answers_asleep_and_awake() {
     let _turn = shared();
-    let app = health_app("health");
+    let app = health_app("health", "1s");
     let dock = WakeDock::builder()
         .service(json!({ "name": "app", "hosts": ["app.test"], "container": app.name(), "port": app.port() }))
         .start();
@@ -125,7 +125,7 @@ fn no_lease_is_left(dock: &WakeDock) {
 #[test]
 fn a_watch_keeps_its_service_awake() {
     let _turn = shared();
-    let app = health_app("watch");
+    let app = health_app("watch", "1s");
     let dock = WakeDock::builder()
         .set("proxy.timeouts.body", "500ms")
         .service(json!({
@@ -146,7 +146,7 @@ fn a_watch_keeps_its_service_awake() {
 #[test]
 fn deadlines_and_cancellation_reach_the_upstream_and_never_the_wake() {
     let _turn = shared();
-    let app = health_app("deadline");
+    let app = health_app("deadline", "3s");
     let dock = WakeDock::builder()
         .service(json!({ "name": "app", "hosts": ["app.test"], "container": app.name(), "port": app.port() }))
         .start();
@@ -155,6 +155,7 @@ fn deadlines_and_cancellation_reach_the_upstream_and_never_the_wake() {
     assert_eq!(ask(&["check", "--deadline=300ms"]), "DeadlineExceeded: context deadline exceeded");
     let held = || dock.metric("wakedock_held_requests", &[("service", "app")]);
     eventually(SOON, "nobody is held", || (held() == Some(0.0)).then_some(()));
+    assert_eq!(dock.phase("app"), Some("waking"));
     dock.wait_phase("app", "ready", SOON);
     assert_eq!(ask(&["check", "--deadline=1s"]), "SERVING");
     // It passes while the upstream thinks.
@@ -164,8 +165,8 @@ fn deadlines_and_cancellation_reach_the_upstream_and_never_the_wake() {
     // The client gives up by itself, of which only the stream tells the server.
     app.stop(Duration::from_secs(1));
     dock.wait_phase("app", "asleep", SOON);
-    let before = app.logs().matches("context canceled").count();
-    assert_eq!(ask(&["check", "--service=slow", "--cancel=3s"]), "Canceled: context canceled");
+    let before = app.logs().matches("a slow check has ended: context canceled").count();
+    assert_eq!(ask(&["check", "--service=slow", "--cancel=6s"]), "Canceled: context canceled");
     eventually(SOON, "the server hears of it", || {
         (app.logs().matches("a slow check has ended: context canceled").count() > before).then_some(())
     });
