@@ -31,6 +31,10 @@ fn read(bytes: &[u8]) -> Option<Request<String>> {
 }
 
 fuzz_target!(|bytes: &[u8]| {
+    // What goes before: only what is a request by the grammar comes to be read.
+    if bench::head(bytes, &LIMITS).is_none() {
+        return;
+    }
     let Some(request) = read(bytes) else { return };
     let _ = bench::kind(&request);
     for trusted in [false, true] {

@@ -6,9 +6,15 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request};
 
+use crate::clock;
 use crate::config::ProxyLimits;
 use crate::proxy::ask;
 use crate::proxy::fields;
+use crate::proxy::frames::Frames;
+use crate::proxy::grammar::Bounds;
+use crate::proxy::grammar::head::{Framing, HeadReader};
+use crate::proxy::grammar::requests::{Requests, Step};
+use crate::proxy::interim;
 use crate::proxy::io;
 use crate::proxy::service;
 
@@ -22,6 +28,64 @@ impl Peer {
     pub fn new(address: Option<SocketAddr>) -> Self {
         Self(address.map_or_else(io::Peer::local, io::Peer::remote))
     }
+}
+
+fn bounds(limits: &ProxyLimits) -> Bounds {
+    Bounds { head: limits.head, fields: limits.fields, target: limits.target }
+}
+
+/// Where the head of a request ends, and how long its body is; without a length it is chunked.
+/// `None` where these bytes do not begin with one.
+#[must_use]
+pub fn head(bytes: &[u8], limits: &ProxyLimits) -> Option<(usize, Option<u64>)> {
+    let head = HeadReader::new().read(bytes, &bounds(limits)).ok()??;
+    Some(match head.framing {
+        Framing::Length(length) => (head.end, Some(length)),
+        Framing::Chunked => (head.end, None),
+    })
+}
+
+/// What a client's bytes, come in these pieces, come to: those that are in order, and what ended
+/// that.
+#[must_use]
+pub fn messages<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    limits: &ProxyLimits,
+) -> (Vec<u8>, Option<String>) {
+    let mut requests = Requests::new(bounds(limits));
+    let (mut passed, mut held) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        held.extend_from_slice(piece);
+        while !held.is_empty() {
+            match requests.step(&held) {
+                Step::Pass(n) | Step::Upgrade(n) => passed.extend(held.drain(..n)),
+                Step::Part => break,
+                Step::NoRequest(violation) => return (passed, Some(format!("{violation:?}"))),
+                Step::Broken(n, violation) => {
+                    passed.extend(held.drain(..n));
+                    return (passed, Some(format!("{violation:?}")));
+                }
+            }
+        }
+    }
+    (passed, None)
+}
+
+/// What a client's HTTP/2 frames, come at once in these pieces, come to: the last stream it opened,
+/// and whether a head is under way. `None`: a flood.
+#[must_use]
+pub fn frames<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Option<(u32, bool)> {
+    let now = clock::now();
+    let mut frames = Frames::new(now);
+    pieces
+        .all(|piece| frames.read(piece, || now).is_ok())
+        .then(|| (frames.highest(), frames.head_since().is_some()))
+}
+
+/// How many interim answers an upstream's bytes, come in these pieces, begin with. `None`: too many.
+#[must_use]
+pub fn interims<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
+    interim::count(pieces)
 }
 
 /// The host of an authority, as it is routed.

@@ -58,6 +58,12 @@ impl Interims {
     }
 }
 
+/// For the fuzz target: how many interim answers these pieces begin with, if not too many.
+pub(super) fn count<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
+    let mut interims = Interims { at: At::Status(0), count: 0 };
+    pieces.all(|piece| interims.follow(piece)).then_some(interims.count)
+}
+
 /// The socket of an upstream connection.
 #[derive(Debug)]
 pub(super) struct UpstreamSocket {

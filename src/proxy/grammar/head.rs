@@ -14,19 +14,19 @@ const MALFORMED_START: Violation = Violation::Malformed("a malformed request lin
 
 /// What follows a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::proxy) enum Framing {
     Length(u64),
     Chunked,
 }
 
 /// A whole head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
+pub(in crate::proxy) struct Head {
     /// Where it ends, counted from its first byte.
-    pub(super) end: usize,
-    pub(super) framing: Framing,
+    pub(in crate::proxy) end: usize,
+    pub(in crate::proxy) framing: Framing,
     /// It asks to leave HTTP after this message.
-    pub(super) upgrade: bool,
+    pub(in crate::proxy) upgrade: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ enum Line {
 
 /// Reads one head, however it is split.
 #[derive(Debug, Clone)]
-pub(super) struct HeadReader {
+pub(in crate::proxy) struct HeadReader {
     line: Line,
     /// Where the line begins that is not whole yet.
     at: usize,
@@ -52,7 +52,7 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    pub(super) fn new() -> Self {
+    pub(in crate::proxy) fn new() -> Self {
         Self {
             line: Line::Request { empty_before: 0 },
             at: 0,
@@ -71,7 +71,11 @@ impl HeadReader {
     ///
     /// # Errors
     /// It can have no meaning, or is over a bound.
-    pub(super) fn read(&mut self, bytes: &[u8], bounds: &Bounds) -> Result<Option<Head>, Violation> {
+    pub(in crate::proxy) fn read(
+        &mut self,
+        bytes: &[u8],
+        bounds: &Bounds,
+    ) -> Result<Option<Head>, Violation> {
         // What is over the bound is not looked at, so that it does not matter when it comes.
         let bytes_within = &bytes[..bytes.len().min(bounds.head)];
         let over = bytes.len() > bounds.head;
