@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::clock;
 use crate::domain::time::Moment;
+use crate::proxy::fields;
 use crate::proxy::io::{Active, ConnState};
 use crate::proxy::pool::Returning;
 use crate::proxy::stream;
@@ -159,7 +160,10 @@ impl Upload {
                 self.finish(&uploading.state);
                 None
             }
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    fields::rewrite_request_trailers(trailers);
+                }
                 if uploading.kept.is_some() {
                     uploading.note(&frame);
                 }
@@ -287,7 +291,12 @@ impl ResponseBody {
                         body.ended = true;
                         None
                     }
-                    Some(Ok(frame)) => Some(Ok(frame)),
+                    Some(Ok(mut frame)) => {
+                        if let Some(trailers) = frame.trailers_mut() {
+                            fields::rewrite_response_trailers(trailers);
+                        }
+                        Some(Ok(frame))
+                    }
                     Some(Err(error)) => {
                         // Cut short there, so cut short here: never a clean end.
                         self.active.state().cut_short();

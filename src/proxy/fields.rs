@@ -1,6 +1,6 @@
 //! Rewriting header fields in place: what ends at a hop, and what we say about the client.
 
-use http::header::{CONNECTION, Entry, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::proxy::ask::reads_trailers;
@@ -26,6 +26,27 @@ static HOP_BY_HOP: [HeaderName; 7] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+
+/// Removes from the trailers of a request what a head may not say either, and what only a head may
+/// (RFC 9110, 6.5.1): an application that adds them to its fields must not be led astray.
+pub(super) fn rewrite_request_trailers(trailers: &mut HeaderMap) {
+    remove_from_trailers(trailers, |name| is_ours(name, false));
+}
+
+/// The same for the trailers of an answer.
+pub(super) fn rewrite_response_trailers(trailers: &mut HeaderMap) {
+    remove_from_trailers(trailers, |name| X_WAKEDOCK == name);
+}
+
+fn remove_from_trailers(trailers: &mut HeaderMap, is_ours: impl Fn(&str) -> bool) {
+    let belongs_in_head =
+        |name: &HeaderName| [HOST, CONTENT_LENGTH, TRAILER].contains(name) || HOP_BY_HOP.contains(name);
+    let removed: Vec<HeaderName> =
+        trailers.keys().filter(|name| belongs_in_head(name) || is_ours(name.as_str())).cloned().collect();
+    for name in removed {
+        trailers.remove(name);
+    }
+}
 
 /// Removes the fields that end at this hop: the fixed ones, and those that any `Connection` line
 /// names (trap 17).

@@ -53,6 +53,45 @@ async fn chunks_and_trailers_both_ways() {
     assert_eq!(body.to_lowercase(), "3\r\nabc\r\n0\r\nx-done: yes\r\n\r\n");
 }
 
+/// Trailers are fields as well: an application that adds them to its own is not led astray.
+#[tokio::test]
+async fn trailers_forge_nothing() {
+    const FORGED: &str = "X-Forwarded-For: evil\r\nX_Forwarded_Proto: evil\r\nForwarded: for=evil\r\n\
+        X-Real-IP: evil\r\nX-Request-ID: evil\r\nX-WakeDock: evil\r\nConnection: evil\r\nHost: evil\r\n\
+        Content-Length: 666\r\nTransfer-Encoding: evil\r\n";
+    const NAMED: &str = "X-Forwarded-For, X_Forwarded_Proto, Forwarded, X-Real-IP, X-Request-ID, X-WakeDock, \
+        Connection, Host, Content-Length, Transfer-Encoding, X-Sum";
+    let service = Service::new("app", |_| {});
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (address, _) = upstream(move |mut wire, _| {
+        let tell = tell.clone();
+        async move {
+            wire.head().await;
+            tell.send(wire.through(": 42\r\n\r\n").await).unwrap();
+            wire.send(format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: {NAMED}\r\n\r\n\
+                 3\r\nabc\r\n0\r\nX-WakeDock: evil\r\nConnection: evil\r\nContent-Length: 666\r\nX-Sum: 43\r\n\r\n",
+            ))
+            .await;
+        }
+    })
+    .await;
+    service.open(address, 1);
+    let rig = Rig::new(&service.handle);
+    let mut client = rig.client().await;
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: app.test\r\nTE: trailers\r\nConnection: TE\r\nTransfer-Encoding: chunked\r\n\
+             Trailer: {NAMED}\r\n\r\n3\r\nabc\r\n0\r\n{FORGED}X-Sum: 42\r\n\r\n",
+        ))
+        .await;
+    let seen = soon(told.recv()).await.unwrap();
+    assert_eq!(seen.to_lowercase(), "3\r\nabc\r\n0\r\nx-sum: 42\r\n\r\n");
+    client.head().await;
+    let body = client.through("0\r\n").await + &client.through(": 43\r\n\r\n").await;
+    assert_eq!(body.to_lowercase(), "3\r\nabc\r\n0\r\nx-sum: 43\r\n\r\n");
+}
+
 #[tokio::test]
 async fn a_get_with_a_chunked_body_keeps_it() {
     let service = Service::new("app", |_| {});
