@@ -135,7 +135,7 @@ fn forwarded_for(headers: &mut HeaderMap, peer: &Peer) {
 }
 
 /// Removes what only we, or a trusted proxy, may say (trap 33), in every spelling that an
-/// application could take for it: many read `_` as `-`.
+/// application could take for it: many read `_` as `-`, and some any mark that a name may have.
 fn remove_forged(headers: &mut HeaderMap, trusted: bool) {
     let forged: Vec<HeaderName> =
         headers.keys().filter(|name| is_ours(name.as_str(), trusted)).cloned().collect();
@@ -155,7 +155,8 @@ fn is_ours(name: &str, trusted: bool) -> bool {
     };
     let is = |word: &str| name.len() == word.len() && begins(word);
     let forwarding = begins("x-forwarded-") || is("forwarded") || is("x-real-ip") || is("x-request-id");
-    is("x-wakedock") || (forwarding && (!trusted || name.contains('_')))
+    let is_spelled_well = || name.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric());
+    is("x-wakedock") || (forwarding && (!trusted || !is_spelled_well()))
 }
 
 /// The id of a request: the client's own where it may name it, else a new one.
@@ -243,6 +244,8 @@ mod tests {
         ("x_real-ip", "6.6.6.6"),
         ("x-wakedock", "waking"),
         ("traceparent", "00-1-2-00"),
+        ("x.real~ip", "6.6.6.6"),
+        ("x|forwarded-for", "6.6.6.6"),
     ];
 
     /// Trap 33.
@@ -275,7 +278,9 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-host"], "evil.example");
         assert_eq!(headers["x-real-ip"], "6.6.6.6");
-        assert!(!headers.contains_key("x_forwarded_for") && !headers.contains_key("x-wakedock"));
+        for name in ["x_forwarded_for", "x_real-ip", "x.real~ip", "x|forwarded-for", "x-wakedock"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
         let unix = rewritten(FORGED, &Peer::local(), true);
         assert_eq!(unix.get_all("x-forwarded-for").iter().count(), 2, "kept as they came");
     }

@@ -254,9 +254,14 @@ async fn fields_of_ours_cannot_be_forged() {
     ];
     let mut forged = String::new();
     for name in names {
-        for spelled in
-            [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replacen('-', "_", 1)]
-        {
+        for spelled in [
+            name.to_owned(),
+            name.to_uppercase(),
+            name.replace('-', "_"),
+            name.replacen('-', "_", 1),
+            name.replace('-', "."),
+            name.replacen('-', "~", 1),
+        ] {
             forged += &format!("{spelled}: evil\r\n");
         }
     }
@@ -281,7 +286,7 @@ async fn fields_of_ours_cannot_be_forged() {
     let seen = rig
         .ask(
             "GET / HTTP/1.1\r\nHost: app.test\r\nX_Forwarded_For: evil\r\nX-Forwarded_Proto: evil\r\n\
-             X_Request_ID: evil\r\nX_WakeDock: evil\r\nX-WakeDock: evil\r\nForwarded: for=1.2.3.4\r\n\r\n",
+             X_Request_ID: evil\r\nX.Real-IP: evil\r\nX_WakeDock: evil\r\nX-WakeDock: evil\r\nForwarded: for=1.2.3.4\r\n\r\n",
         )
         .await;
     assert!(!seen.contains("evil"), "{seen}");
