@@ -332,7 +332,8 @@ impl ServiceHandle {
     pub async fn outlives(&self, upstream: Upstream) {
         let mut snapshots = self.watch();
         let over = |snapshot: &Snapshot| match snapshot.phase {
-            Phase::Asleep => !snapshot.paused,
+            // The gate opens a moment before the snapshot says so.
+            Phase::Asleep => !snapshot.paused && !self.0.gate.is_open(),
             Phase::Ready => self.0.gate.upstream() != Some(upstream),
             Phase::Failed => true,
             Phase::Waking | Phase::Stopping => false,

@@ -87,6 +87,11 @@ impl Gate {
         self.word.fetch_or(OPEN, Ordering::AcqRel);
     }
 
+    /// Whether requests pass.
+    pub(super) fn is_open(&self) -> bool {
+        self.word.load(Ordering::Acquire) & OPEN != 0
+    }
+
     /// Lets nobody pass any more. Leases that are out stay out.
     pub fn close(&self) {
         self.word.fetch_and(!OPEN, Ordering::AcqRel);

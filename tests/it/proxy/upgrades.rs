@@ -132,6 +132,19 @@ async fn an_upgrade_may_be_declined_and_is_not_passed_on_for_http2() {
     assert_eq!(field(&h2c, "http2-settings"), None);
 }
 
+/// The gate is open before the snapshot of the service says so (here it never does): whoever is let
+/// in meanwhile is not taken for one whose container has ended.
+#[tokio::test]
+async fn a_stream_that_opens_before_the_phase_is_told_goes_on() {
+    let service = Service::new("app", |_| {});
+    service.open(echo().await, 1);
+    let rig = Rig::new(&service.handle);
+    let mut client = upgraded(&rig).await;
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    client.send("still there\n").await;
+    assert_eq!(client.through("\n").await, "still there\n");
+}
+
 #[tokio::test]
 async fn nobody_switches_without_being_asked() {
     let service = Service::new("app", |_| {});
