@@ -12,8 +12,8 @@ pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forw
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) static X_WAKEDOCK: HeaderName = HeaderName::from_static("x-wakedock");
 
-/// How many fields `rewrite_request` adds at the most, `Host` and `TE` among them.
-const OURS: usize = 6;
+/// How many fields `rewrite_request` adds at the most, `Host`, `TE` and `Connection` among them.
+const OURS: usize = 7;
 
 /// RFC 9110, 7.6.1: what ends at a hop even where no `Connection` line names it. `Trailer` is not
 /// among them: the trailers it announces go through.
@@ -98,8 +98,9 @@ pub(super) fn rewrite_request(
     let trailers = reads_trailers(headers);
     strip_hop_by_hop(headers);
     if trailers {
-        // Ours to say as well: we pass trailers on.
+        // Ours to say as well: we pass trailers on. It concerns the next hop alone (RFC 9110, 10.1.4).
         headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("TE"));
     }
     remove_forged(headers, trusted);
     // Room for ours at once, instead of growing with each.
@@ -150,8 +151,9 @@ fn is_ours(name: &str, trusted: bool) -> bool {
         return false;
     }
     let begins = |word: &str| {
-        name.len() >= word.len()
-            && name.bytes().zip(word.bytes()).all(|(a, b)| a == b || (a == b'_' && b == b'-'))
+        let same =
+            |(own, of_word): (u8, u8)| own == of_word || (of_word == b'-' && !own.is_ascii_alphanumeric());
+        name.len() >= word.len() && name.bytes().zip(word.bytes()).all(same)
     };
     let is = |word: &str| name.len() == word.len() && begins(word);
     let forwarding = begins("x-forwarded-") || is("forwarded") || is("x-real-ip") || is("x-request-id");
@@ -242,10 +244,10 @@ mod tests {
         ("forwarded", "for=6.6.6.6"),
         ("x-real-ip", "6.6.6.6"),
         ("x_real-ip", "6.6.6.6"),
-        ("x-wakedock", "waking"),
-        ("traceparent", "00-1-2-00"),
         ("x.real~ip", "6.6.6.6"),
         ("x|forwarded-for", "6.6.6.6"),
+        ("x-wakedock", "waking"),
+        ("traceparent", "00-1-2-00"),
     ];
 
     /// Trap 33.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use tokio::net::TcpStream;
@@ -419,6 +419,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Makes a request one for HTTP/2: the host becomes the authority.
+    request.headers_mut().remove(CONNECTION);
 fn for_http2(mut request: Request<RequestBody>) -> Request<RequestBody> {
     request.headers_mut().remove(TRANSFER_ENCODING);
     *request.version_mut() = Version::HTTP_2;

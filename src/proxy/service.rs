@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, TRAILER, UPGRADE};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -194,8 +194,10 @@ impl Exchange<'_> {
         forward::for_http1(&mut request);
         let downstream = wanted.map(|(protocol, downstream)| {
             if let Some(protocol) = protocol {
-                request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-                request.headers_mut().insert(UPGRADE, protocol);
+                let headers = request.headers_mut();
+                let names = if headers.contains_key(TE) { "upgrade, TE" } else { "upgrade" };
+                headers.insert(CONNECTION, HeaderValue::from_static(names));
+                headers.insert(UPGRADE, protocol);
             }
             downstream
         });

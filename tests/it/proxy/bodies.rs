@@ -28,6 +28,7 @@ async fn chunks_and_trailers_both_ways() {
         let head = wire.head().await;
         assert_eq!(field(&head, "transfer-encoding"), Some("chunked"));
         assert_eq!(field(&head, "te"), Some("trailers"));
+        assert_eq!(field(&head, "connection"), Some("TE"));
         let body = wire.through(": 42\r\n\r\n").await.to_lowercase();
         assert!(body.ends_with("0\r\nx-sum: 42\r\n\r\n"), "{body}");
         wire.send(

@@ -145,6 +145,19 @@ async fn a_stream_that_opens_before_the_phase_is_told_goes_on() {
     assert_eq!(client.through("\n").await, "still there\n");
 }
 
+/// What ends at the next hop is named to it, next to the upgrade.
+#[tokio::test]
+async fn an_upgrade_by_a_client_that_reads_trailers() {
+    let service = Service::new("app", |_| {});
+    let (address, _) = mirror().await;
+    service.open(address, 1);
+    let rig = Rig::new(&service.handle);
+    let seen = rig.ask(&UPGRADE.replace("keep-alive, Upgrade", "Upgrade, TE\r\nTE: trailers")).await;
+    let (_, seen) = seen.split_once("\r\n\r\n").unwrap();
+    assert_eq!(field(seen, "connection"), Some("upgrade, TE"), "{seen}");
+    assert_eq!(field(seen, "te"), Some("trailers"), "{seen}");
+}
+
 #[tokio::test]
 async fn nobody_switches_without_being_asked() {
     let service = Service::new("app", |_| {});
