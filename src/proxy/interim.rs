@@ -17,8 +17,8 @@ const MOST: u16 = 1000;
 enum At {
     /// So many bytes into the status line.
     Status(u8),
-    /// In the head of an interim answer; so many of its last four bytes have come.
-    Interim(u8),
+    /// In the head of an interim answer: whether nothing of a line has come yet.
+    Interim { empty: bool },
     /// The final answer has begun: the rest is hyper's business.
     Final,
 }
@@ -33,25 +33,27 @@ struct Interims {
 impl Interims {
     /// Follows what is read. False where there are too many.
     fn follow(&mut self, bytes: &[u8]) -> bool {
-        const END: &[u8; 4] = b"\r\n\r\n";
         const LINE: &[u8; 10] = b"HTTP/1.x 1";
         const DIGIT: u8 = 9;
         for byte in bytes {
             self.at = match self.at {
                 At::Final => break,
+                // hyper skips empty lines before a head, and lets lines end without a CR.
+                At::Status(0) if matches!(byte, b'\r' | b'\n') => At::Status(0),
                 At::Status(n) => match (n, LINE[usize::from(n)]) {
                     (_, form) if form != *byte && form != b'x' => At::Final,
                     (DIGIT, _) => {
                         self.count += 1;
-                        At::Interim(0)
+                        At::Interim { empty: false }
                     }
                     _ => At::Status(n + 1),
                 },
-                At::Interim(n) if *byte == END[usize::from(n)] => match n + 1 {
-                    4 => At::Status(0),
-                    n => At::Interim(n),
+                At::Interim { empty } => match byte {
+                    b'\n' if empty => At::Status(0),
+                    b'\n' => At::Interim { empty: true },
+                    b'\r' => At::Interim { empty },
+                    _ => At::Interim { empty: false },
                 },
-                At::Interim(_) => At::Interim(u8::from(*byte == b'\r')),
             };
         }
         self.count <= MOST
@@ -141,14 +143,23 @@ mod tests {
 
     #[test]
     fn only_interim_answers_are_counted() {
-        let interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\r\n\r\n";
-        for split in [1, 7, 1000] {
-            let mut interims = Interims { at: At::Status(0), count: 0 };
-            for n in 1..=MOST {
-                assert!(interim.chunks(split).all(|part| interims.follow(part)), "the {n}th");
-                assert_eq!(interims.count, n);
+        for interim in [
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+            "HTTP/1.0 100 \n\n",
+            "\r\n\nHTTP/1.1 102 Processing\nA: b\r\n\n",
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\n\r\n",
+        ] {
+            for split in [1, 7, 1000] {
+                let mut interims = Interims { at: At::Status(0), count: 0 };
+                let all = |interims: &mut Interims| {
+                    interim.as_bytes().chunks(split).all(|part| interims.follow(part))
+                };
+                for n in 1..=MOST {
+                    assert!(all(&mut interims), "the {n}th of {interim:?}");
+                    assert_eq!(interims.count, n);
+                }
+                assert!(!all(&mut interims), "one too many of {interim:?}");
             }
-            assert!(!interim.chunks(split).all(|part| interims.follow(part)), "one too many");
         }
         for last in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"HTTP/2 1", b"garbage\r\n\r\nHTTP/1.1 100 "] {
             let mut interims = Interims { at: At::Status(0), count: 0 };

@@ -67,6 +67,7 @@ async fn a_head_with_two_meanings_or_none_is_a_502() {
         (ok(&vec!["X-A: 1"; 500].join("\r\n")), SIZE),
         ("HTTP/1.1 200 OK\r\nX-A: ".to_owned() + &"a".repeat(1_000_000), SIZE),
         ("HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000), PROTOCOL),
+        ("\r\nHTTP/1.1 103 Early Hints\nX-A: 1\n\n".repeat(10_000), PROTOCOL),
     ];
     for (bad, error) in &cases {
         let what = &bad[..bad.len().min(100)];
