@@ -131,6 +131,11 @@ impl Guard {
         self.prepend(held.into());
     }
 
+    /// Whether the body of a request has begun and not ended.
+    pub(super) fn in_body(&self) -> bool {
+        self.requests.in_body()
+    }
+
     /// How many of these bytes pass, and whether the rest is kept.
     fn judge(&mut self, bytes: &[u8], state: &ConnState) -> (usize, bool) {
         let mut passed = 0;

@@ -19,8 +19,9 @@ use tokio::time::Sleep;
 use crate::proxy::grammar::Violation;
 use crate::proxy::guard::{Ahead, Guard};
 
-/// After a refusal, what the client still sends is read and thrown away for so long, and so much of
-/// it: a close with bytes unread resets the connection, and the answer with it.
+/// After a refusal, or an answer that did not wait for the body, what the client still sends is read
+/// and thrown away for so long, and so much of it: a close with bytes unread resets the connection,
+/// and the answer with it.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 1024 * 1024);
 
 /// Who is at the other end.
@@ -388,7 +389,12 @@ impl AsyncWrite for Downstream {
             })?;
             self.lingering = Some(0);
         }
-        if self.state.refused.load(Ordering::Relaxed) { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
+        // A client that is in the middle of something goes on with it: see LINGER.
+        if self.state.refused.load(Ordering::Relaxed) || self.guard.in_body() {
+            self.poll_linger(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 }
 

@@ -47,6 +47,11 @@ impl Requests {
         self.heads
     }
 
+    /// Whether the body of a request has begun and not ended.
+    pub(in crate::proxy) fn in_body(&self) -> bool {
+        !matches!(self.at, At::Head(_))
+    }
+
     /// Judges the beginning of `bytes`, which are not empty. What was passed is not shown again.
     pub(in crate::proxy) fn step(&mut self, bytes: &[u8]) -> Step {
         match &mut self.at {

@@ -212,6 +212,24 @@ async fn an_answer_may_come_before_the_body_has_ended() {
     assert_eq!(client.body_of(&head).await, b"early");
 }
 
+/// A client that is answered before its body has ended reads the answer when it has sent the rest:
+/// a close with bytes unread would reset the connection, and the answer with it.
+#[tokio::test]
+async fn an_early_answer_is_read_by_a_client_that_goes_on() {
+    let service = Service::new("app", |_| {});
+    let rig = Rig::new(&service.handle);
+    let mut client = rig.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: nobody.test\r\nContent-Length: 600000\r\n\r\nbegin").await;
+    until("it is answered", || rig.unknown.requests(4, wakedock::metrics::AnsweredBy::Wakedock) == 1).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for _ in 0..5 {
+        client.send(vec![b'x'; 100_000]).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (answer, clean) = client.rest().await;
+    assert!(clean && answer.starts_with(b"HTTP/1.1 404 "), "{}", String::from_utf8_lossy(&answer));
+}
+
 /// A client that has said all it has to say may close its sending half and still wants the answer.
 #[tokio::test]
 async fn a_half_closed_client_gets_its_answer() {
