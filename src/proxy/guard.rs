@@ -139,6 +139,7 @@ impl Guard {
     /// How many of these bytes pass, and whether the rest is kept.
     fn judge(&mut self, bytes: &[u8], state: &ConnState) -> (usize, bool) {
         let mut passed = 0;
+        state.in_head(false);
         while passed < bytes.len() {
             let rest = &bytes[passed..];
             match self.requests.step(rest) {
@@ -147,7 +148,11 @@ impl Guard {
                     self.mode = Mode::Undecided;
                     return (passed + n, passed + n < bytes.len());
                 }
-                Step::Part => return (passed, true),
+                Step::Part => {
+                    // Some clients send an empty line after a body, and nothing after that.
+                    state.in_head(!rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')));
+                    return (passed, true);
+                }
                 Step::NoRequest(violation) => {
                     self.refuse(violation, rest, state);
                     break;

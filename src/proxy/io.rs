@@ -54,6 +54,8 @@ pub(super) struct ConnState {
     active: AtomicUsize,
     /// Bytes were read while no request was active.
     heard: AtomicBool,
+    /// The last bytes that were read are a part of a head.
+    in_head: AtomicBool,
     /// Bytes were written since the driver looked last.
     wrote: AtomicBool,
     /// The client does not read: a write waits.
@@ -102,7 +104,7 @@ impl ConnState {
             if self.half_closed.load(Ordering::Relaxed) { Doing::HalfClosed } else { Doing::Busy }
         } else if self.blocked.load(Ordering::Relaxed) {
             Doing::Flushing
-        } else if self.heard.load(Ordering::Relaxed) {
+        } else if self.heard.load(Ordering::Relaxed) || self.in_head.load(Ordering::Relaxed) {
             Doing::Head
         } else {
             Doing::Idle
@@ -114,6 +116,11 @@ impl ConnState {
         if self.active.load(Ordering::Relaxed) == 0 {
             self.heard.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether a part of a head, and no more, waits for the rest of it.
+    pub(super) fn in_head(&self, is_it: bool) {
+        self.in_head.store(is_it, Ordering::Relaxed);
     }
 
     /// Whether bytes were written since this was asked last.

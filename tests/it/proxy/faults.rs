@@ -262,6 +262,30 @@ async fn idle_and_slow_clients_are_closed() {
     super::rig::until("all are gone", || rig.plane.connections() == 0).await;
 }
 
+/// The same where the beginning of a head came behind a whole request.
+#[tokio::test]
+async fn a_slow_head_behind_a_request_is_a_slow_head() {
+    let (address, _) = mirror().await;
+    let service = Service::new("app", |_| {});
+    service.open(address, 1);
+    let mut config = config();
+    config.timeouts.head = Some(Duration::from_millis(150));
+    let rig = Rig::with(&config, &[("app.test", None, &service.handle)]);
+    let mut client = rig.client().await;
+    client.send(GET.to_owned() + "GET / HTTP/1.1\r\nHost: ").await;
+    let closed = tokio::time::timeout(super::rig::PATIENCE / 2, client.rest()).await;
+    let (seen, clean) = closed.expect("closed before the patience with idle connections is over");
+    assert!(clean && seen.starts_with(b"HTTP/1.1 200 "));
+    // An empty line behind a request, which some clients send, begins nothing.
+    let mut client = rig.client().await;
+    for _ in 0..2 {
+        client.send(GET.to_owned() + "\r\n").await;
+        let head = client.head().await;
+        client.body_of(&head).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
 /// A client that does not read does not hold its place for ever.
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut() {
