@@ -202,7 +202,6 @@ pub(super) fn refused<B>(state: &ConnState, request: &Request<B>) -> Option<Trou
     let stands_in = request.uri().path() == "*" && *request.method() != Method::OPTIONS;
     stands_in.then_some(match violation {
         Violation::Malformed(text) => Trouble::BadRequest(text),
-        Violation::Version => Trouble::Version,
         Violation::TargetTooLong => Trouble::TargetTooLong,
         Violation::HeadTooLarge => Trouble::HeadTooLarge,
     })

@@ -135,7 +135,6 @@ fn refused(trouble: &Trouble) -> Option<Refused> {
         | Trouble::Prefetch
         | Trouble::NotFound
         | Trouble::BadRequest(_)
-        | Trouble::Version
         | Trouble::TargetTooLong
         | Trouble::HeadTooLarge => None,
     }

@@ -39,7 +39,6 @@ pub(super) enum Trouble {
     NotFound,
     /// In words that help whoever sent it.
     BadRequest(&'static str),
-    Version,
     TargetTooLong,
     HeadTooLarge,
 }
@@ -169,13 +168,6 @@ pub(super) fn verdict(trouble: &Trouble) -> Verdict {
         Trouble::BadRequest(text) => {
             said(StatusCode::BAD_REQUEST, Reason::BadRequest, "http_request_error", Blame::Downstream, text)
         }
-        Trouble::Version => said(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Reason::BadRequest,
-            "http_request_error",
-            Blame::Downstream,
-            "This version of HTTP is not spoken here.",
-        ),
         Trouble::TargetTooLong => said(
             StatusCode::URI_TOO_LONG,
             Reason::TooLarge,
@@ -338,7 +330,6 @@ mod tests {
             Trouble::Upstream(Fault::UnaskedUpgrade),
             Trouble::NotFound,
             Trouble::BadRequest("because"),
-            Trouble::Version,
             Trouble::TargetTooLong,
             Trouble::HeadTooLarge,
         ]);
@@ -364,7 +355,7 @@ mod tests {
                 Reason::HoldTimeout | Reason::UpstreamTimeout => &[504],
                 Reason::UpstreamError => &[502],
                 Reason::UnknownHost | Reason::NotFound => &[404],
-                Reason::BadRequest => &[400, 505],
+                Reason::BadRequest => &[400],
                 Reason::TooLarge => &[413, 414, 431],
                 Reason::Internal => &[500],
                 // As the operator's rule says.

@@ -1,16 +1,15 @@
 //! The head of a request, line by line, each byte looked at once (RFC 9112, 2 to 6).
 
 use crate::proxy::grammar::classes::{self, token};
-use crate::proxy::grammar::{Bounds, Violation, target};
+use crate::proxy::grammar::{Bounds, LONGEST_METHOD, Violation, target};
 
 /// Empty lines before a request, which some clients send after a body (RFC 9112, 2.2).
 const EMPTY_LINES: u8 = 4;
 /// `http::Uri` and `http::HeaderName` hold no more.
 const LONGEST: usize = 65_534;
-/// Nobody has a longer method.
-const LONGEST_METHOD: usize = 64;
 const MALFORMED_LINE: Violation = Violation::Malformed("a malformed header field");
 const MALFORMED_START: Violation = Violation::Malformed("a malformed request line");
+const OTHER_VERSION: Violation = Violation::Malformed("a version of HTTP that is not spoken here");
 
 /// What follows a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +154,7 @@ impl HeadReader {
         self.is_11 = match version {
             b"HTTP/1.1\r\n" => true,
             b"HTTP/1.0\r\n" => false,
-            _ if could_be_version(version) => return Err(Violation::Version),
+            _ if could_be_version(version) => return Err(OTHER_VERSION),
             _ => return Err(MALFORMED_START),
         };
         target::check(&bytes[..method], target)?;

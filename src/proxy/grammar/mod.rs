@@ -15,13 +15,14 @@ pub(super) mod head;
 pub(super) mod requests;
 pub(super) mod target;
 
+/// Nobody has a longer method.
+pub(super) const LONGEST_METHOD: usize = 64;
+
 /// Why a message is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Violation {
     /// In words that help whoever sent it.
     Malformed(&'static str),
-    /// A version of HTTP that is not spoken here.
-    Version,
     TargetTooLong,
     HeadTooLarge,
 }

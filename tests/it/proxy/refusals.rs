@@ -114,7 +114,7 @@ fn malformed() -> Vec<(u16, String)> {
         all.push((400, format!("GET http://app.test/ HTTP/1.1\r\nHost: {host}\r\n\r\n")));
     }
     for version in ["2.0", "3.0", "1.2", "0.9"] {
-        all.push((505, first(&format!("GET / HTTP/{version}"))));
+        all.push((400, first(&format!("GET / HTTP/{version}"))));
     }
     let long = "a".repeat(40_000);
     all.push((414, first(&format!("GET /{long} HTTP/1.1"))));
