@@ -37,8 +37,14 @@ impl Host {
             return Self::copy(&format!("[{address}]"));
         }
         let name = name.strip_suffix('.').unwrap_or(name);
-        let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if name.is_empty() || !fits { None } else { Self::copy(name) }
+        // Between two dots, and on both sides of each, there is something.
+        let mut before = b'.';
+        let fits = name.bytes().all(|byte| {
+            let apart = byte != b'.' || before != b'.';
+            before = byte;
+            apart && (byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        });
+        if before == b'.' || !fits { None } else { Self::copy(name) }
     }
 
     fn copy(name: &str) -> Option<Self> {
@@ -185,8 +191,8 @@ mod tests {
             assert_eq!(Host::read(authority).unwrap().as_str(), host);
         }
         for odd in [
-            "", ".", ":80", "a b", "a/b", "user@a", "a:99999", "a:8o", "a:80:80", "[::1", "[::1]x", "[a]",
-            "ü.de",
+            "", ".", "..", ".a", "a..", "a..b", ":80", "a b", "a/b", "user@a", "a:99999", "a:8o", "a:80:80",
+            "[::1", "[::1]x", "[a]", "ü.de",
         ] {
             assert!(Host::read(odd).is_none(), "{odd:?}");
         }

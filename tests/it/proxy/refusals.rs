@@ -107,9 +107,19 @@ fn malformed() -> Vec<(u16, String)> {
         first("GET /\x7f HTTP/1.1"),
     ])
     .collect();
-    for host in
-        ["", "user@app.test", "app.test/x", "app test", "app.test:8o", "app.test:99999", "a,b", "[::1"]
-    {
+    for host in [
+        "",
+        "user@app.test",
+        "app.test/x",
+        "app test",
+        "app.test:8o",
+        "app.test:99999",
+        "a,b",
+        "[::1",
+        "app..test",
+        ".app.test",
+        "app.test..",
+    ] {
         all.push((400, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")));
         all.push((400, format!("GET http://app.test/ HTTP/1.1\r\nHost: {host}\r\n\r\n")));
     }
