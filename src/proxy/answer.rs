@@ -6,7 +6,8 @@ use http::{Response, Version};
 
 use crate::proxy::forward::Fault;
 
-/// Refuses an answer over HTTP/1 of which two readers could see different ends.
+/// Refuses an answer of which two readers could see different ends: over HTTP/2 its frames tell the
+/// end, but it may go on to a client of HTTP/1.
 ///
 /// # Errors
 /// Why: its connection must not be used again.

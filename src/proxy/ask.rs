@@ -2,12 +2,14 @@
 
 use std::net::Ipv6Addr;
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, TE, UPGRADE};
-use http::{HeaderMap, Method, Request, Version};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, UPGRADE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Uri, Version};
 use hyper::body::Body;
 
 use crate::config::ProxyLimits;
 use crate::proxy::extended;
+use crate::proxy::grammar::LONGEST_METHOD;
 use crate::proxy::respond::Trouble;
 
 /// A host as it is routed: lower case, no port, no trailing dot. On the stack.
@@ -83,8 +85,14 @@ pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Hos
     if !named.is_none_or(readable) {
         return Err(Trouble::BadRequest("an odd Host"));
     }
-    // RFC 9112, 3.2.2: an absolute target's authority goes before Host; so does HTTP/2's own.
+    // RFC 9112, 3.2.2: an absolute target's authority goes before Host; so does HTTP/2's own, where
+    // the two may not differ (RFC 9113, 8.3.1).
     let authority = match (uri.authority(), named) {
+        (Some(authority), Some(host))
+            if request.version() == Version::HTTP_2 && !is_same_host(authority.as_str(), host) =>
+        {
+            return Err(Trouble::BadRequest("a Host that is not the authority"));
+        }
         (Some(authority), _) => authority.as_str(),
         (None, Some(host)) => host.to_str().map_err(|_| Trouble::BadRequest("an odd Host"))?,
         (None, None) => return Err(Trouble::BadRequest("no Host")),
@@ -92,22 +100,66 @@ pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Hos
     Host::read(authority).ok_or(Trouble::BadRequest("an odd Host"))
 }
 
-/// What HTTP/1 has been asked by its grammar, before there was a request.
+/// Whether both name the same host. A port that only one of them has is no difference.
+fn is_same_host(authority: &str, host: &http::HeaderValue) -> bool {
+    let parts = |text| Some((Host::read(text)?, split_port(text)?.1));
+    let (Some((one, port)), Some((other, other_port))) =
+        (parts(authority), host.to_str().ok().and_then(parts))
+    else {
+        return false;
+    };
+    one.as_str() == other.as_str() && (port.is_empty() || other_port.is_empty() || port == other_port)
+}
+
+/// What HTTP/1 has been asked by its grammar, before there was a request. h2 knows the rest of what
+/// is malformed in HTTP/2.
 fn check_http2<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<(), Trouble> {
-    let uri = request.uri();
-    if request.headers().len() > limits.fields {
+    let (uri, method, headers) = (request.uri(), request.method(), request.headers());
+    if headers.len() > limits.fields {
         return Err(Trouble::HeadTooLarge);
     }
-    if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target) {
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() > limits.target {
         return Err(Trouble::TargetTooLong);
     }
-    if *request.method() == Method::CONNECT && !extended::is_websocket(request) {
-        return Err(Trouble::BadRequest("CONNECT is for forward proxies"));
-    }
-    if uri.path() == "*" && *request.method() != Method::OPTIONS {
-        return Err(Trouble::BadRequest("the target * is for OPTIONS alone"));
-    }
-    Ok(())
+    let malformed = if *method == Method::CONNECT && !extended::is_websocket(request) {
+        "CONNECT is for forward proxies"
+    } else if target == "*" && *method != Method::OPTIONS {
+        "the target * is for OPTIONS alone"
+    } else if !is_path(uri) {
+        "a target that is no path"
+    } else if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
+        "a scheme that is not http"
+    } else if method.as_str().len() > LONGEST_METHOD {
+        "an endless method"
+    } else if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+        "more than one Content-Length"
+    } else if headers.values().any(|value| has_blank_end(value.as_bytes())) {
+        // RFC 9113, 8.2.1.
+        "a field with blanks around its value"
+    } else {
+        return Ok(());
+    };
+    Err(Trouble::BadRequest(malformed))
+}
+
+/// `http::Uri` takes a query or a fragment without a path for one as well, cuts the fragment off, and
+/// shows what is left, nothing, as `/`.
+fn is_path(uri: &Uri) -> bool {
+    uri.path_and_query().is_some_and(|target| match target.as_str() {
+        "/" => *target == PathAndQuery::from_static("/"),
+        "*" => true,
+        target => target.starts_with('/'),
+    })
+}
+
+fn is_http(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+fn has_blank_end(value: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    blank(value.first()) || blank(value.last())
 }
 
 /// Whether one of the comma-separated words of these fields is `word`.
@@ -197,6 +249,15 @@ mod tests {
             assert!(Host::read(odd).is_none(), "{odd:?}");
         }
         assert!(Host::read(&"a".repeat(254)).is_none());
+    }
+
+    #[test]
+    fn the_same_host() {
+        let same = |one, other: &'static str| is_same_host(one, &http::HeaderValue::from_static(other));
+        assert!(
+            same("app.test", "APP.test.") && same("app.test:80", "app.test") && same("[::1]", "[0::1]:80")
+        );
+        assert!(!same("app.test", "other.test") && !same("app.test:80", "app.test:81"));
     }
 
     /// Trap 4: only a navigation may get the page; table of the real requests of browsers and

@@ -138,9 +138,8 @@ impl Forward<'_> {
             };
             let unanswered = match outcome {
                 Ok((response, channel)) => {
-                    if let Channel::Http1(_) = &channel {
-                        answer::check(&response)?;
-                    } else if let Some(upload) = &self.upload {
+                    answer::check(&response)?;
+                    if let (Channel::Http2(_), Some(upload)) = (&channel, &self.upload) {
                         upload.forget();
                     }
                     let returning = Returning::new(self.worker, self.lease.upstream(), channel);
@@ -419,9 +418,9 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Makes a request one for HTTP/2: the host becomes the authority.
-    request.headers_mut().remove(CONNECTION);
 fn for_http2(mut request: Request<RequestBody>) -> Request<RequestBody> {
     request.headers_mut().remove(TRANSFER_ENCODING);
+    request.headers_mut().remove(CONNECTION);
     *request.version_mut() = Version::HTTP_2;
     let host = request.headers_mut().remove(HOST);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();

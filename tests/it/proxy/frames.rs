@@ -44,9 +44,19 @@ impl Frame {
 
     /// Whether these are the fields of an answer with status 200.
     pub(super) fn is_ok(&self) -> bool {
-        // The index of `:status: 200` in HPACK's static table, after an update of the table's size.
+        self.begins_with(0x88)
+    }
+
+    /// Whether these are the fields of an answer with status 400.
+    pub(super) fn is_bad_request(&self) -> bool {
+        self.begins_with(0x8c)
+    }
+
+    /// Whether these fields begin with this entry of HPACK's static table, which has the usual
+    /// statuses, after an update of the table's size.
+    fn begins_with(&self, entry: u8) -> bool {
         let fields = &self.payload[usize::from(self.payload[0] & 0xe0 == 0x20)..];
-        self.kind == HEADERS && fields[0] == 0x88
+        self.kind == HEADERS && fields[0] == entry
     }
 }
 

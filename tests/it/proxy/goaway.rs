@@ -19,7 +19,7 @@ use super::rig::{Rig, Service, Wire, config, field, until, upstream};
 
 const ACK: u8 = 1;
 
-async fn next(wire: &mut Wire<TcpStream>) -> Option<Frame> {
+pub(super) async fn next(wire: &mut Wire<TcpStream>) -> Option<Frame> {
     let head = wire.up_to(9).await?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
     let stream = u32::from_be_bytes(head[5..9].try_into().unwrap());

@@ -15,6 +15,7 @@ mod goaway;
 mod grpc;
 mod http2;
 mod listen;
+mod malformed;
 mod refusals;
 mod rig;
 mod routing;
