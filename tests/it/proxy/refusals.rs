@@ -397,4 +397,22 @@ async fn the_bounds_of_a_head_are_exact() {
         client.send(&over).await;
         refused(&mut client, status, &over).await;
     }
+    // Those of a body's trailers are the same; its extensions may come to 8 KiB.
+    let chunked = |extension: usize, trailers: &str| {
+        let extension =
+            if extension == 0 { String::new() } else { ";".to_owned() + &"a".repeat(extension - 1) };
+        with("Transfer-Encoding: chunked") + &format!("1{extension}\r\nx\r\n0\r\n{trailers}\r\n")
+    };
+    let long = |length: usize| format!("X: {}\r\n", "a".repeat(length - "X: \r\n\r\n".len()));
+    for (within, over) in [
+        (chunked(0, &"X: 1\r\n".repeat(5)), chunked(0, &"X: 1\r\n".repeat(6))),
+        (chunked(0, &long(1024)), chunked(0, &long(1026))),
+        (chunked(8000, ""), chunked(8300, "")),
+    ] {
+        let answer = rig.ask(&within).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let mut client = rig.client().await;
+        client.send(&over).await;
+        refused(&mut client, 400, &over).await;
+    }
 }
