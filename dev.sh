@@ -12,6 +12,8 @@ Usage: ./dev.sh VERB
   logs     follows what sleeps and wakes
   down     removes what `up` made: processes, containers, images, .dev/ (packages stay)
   test     runs every check and every test
+  soak     mixed traffic, faults, sleeps and wakes for two hours, or for as long as it is told
+           (./dev.sh soak 10m): nothing may be lost, memory and descriptors may not grow
   help     this text
 
 On Debian as root, the Rust toolchain is all that has to be there.
@@ -437,12 +439,28 @@ tests() {
   step system_tests
 }
 
+# Nothing but WakeDock is under test here: no Caddy.
+soak() {
+  mkdir -p "$dev"
+  trap finish_tests EXIT
+  if running dockerd; then engine_is_the_demo_s=true; fi
+  toolchain
+  compiler
+  engine
+  step build
+  step build_testapp
+  printf '\n== soak of %s\n' "$1"
+  WAKEDOCK_SOAK=$1 WAKEDOCK_BIN=$target/release/wakedock WAKEDOCK_TESTAPP=$testapp \
+    cargo test --locked --test system -- soak:: --nocapture
+}
+
 case ${1:-help} in
   up) up ;;
   down) down ;;
   logs) logs ;;
   status) status ;;
   test) tests ;;
+  soak) soak "${2:-2h}" ;;
   help | --help | -h) usage ;;
   *)
     usage >&2

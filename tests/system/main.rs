@@ -29,4 +29,5 @@ mod page;
 mod reload;
 mod restarts;
 mod shutdown;
+mod soak;
 mod stop_race;
