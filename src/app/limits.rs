@@ -27,19 +27,29 @@ pub(super) fn tune_allocator() {
     }
 }
 
-/// When the bustle of the start is over, and then how often.
-const FIRST_TRIM: Duration = Duration::from_secs(2);
-const NEXT_TRIM: Duration = Duration::from_secs(60);
+/// How often is looked, and how often given back in any case.
+const LOOK: Duration = Duration::from_secs(2);
+const LOOKS: u32 = 30;
+/// So many connections parked since are about a megabyte.
+const WORTH_IT: usize = 64;
 
 /// Gives the kernel back, now and then, what a burst needed and nobody will again: the start, a
-/// look at every container, a scrape. Most of it lies between small things that stay, where glibc
-/// would keep it for ever.
-pub(super) async fn keep_memory_small() {
-    tokio::time::sleep(FIRST_TRIM).await;
+/// look at every container, a scrape, connections that were busy for a moment. Most of it lies
+/// between small things that stay, where glibc would keep it for ever.
+pub(super) async fn keep_memory_small(parkings: impl Fn() -> usize) {
+    let mut before = parkings();
+    // The bustle of the start is over at the first look.
+    let mut looks = LOOKS;
+    tokio::time::sleep(LOOK).await;
     give_back_code();
     loop {
-        give_back_memory();
-        tokio::time::sleep(NEXT_TRIM).await;
+        let parked = parkings();
+        looks += 1;
+        if looks > LOOKS || parked.wrapping_sub(before) >= WORTH_IT {
+            give_back_memory();
+            (before, looks) = (parked, 0);
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

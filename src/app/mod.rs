@@ -64,7 +64,15 @@ pub fn serve(loaded: Loaded) -> Result<Ended, StartError> {
         .map_err(StartError::Runtime)?;
     runtime.block_on(async {
         if let Some(descriptors) = descriptors {
-            tracing::debug!(descriptors, "limit of open descriptors");
+            let connections = u64::try_from(loaded.config.proxy.limits.connections).unwrap_or(u64::MAX);
+            tracing::info!(descriptors, "limit of open descriptors");
+            if descriptors < connections {
+                tracing::warn!(
+                    descriptors,
+                    connections,
+                    "fewer descriptors than `proxy.limits.connections`: raise the hard limit (systemd: LimitNOFILE, Docker: --ulimit nofile)"
+                );
+            }
         }
         let (app, bound) = App::build(loaded, logs).await?;
         app.run(bound).await
@@ -169,14 +177,19 @@ impl App {
         );
         self.fleet.apply(&self.config.services);
         self.fleet.reconcile(FIRST_LOOK).await;
-        let plane =
-            DataPlane::start(bound, self.fleet.routes(), Arc::clone(&self.settings), self.fleet.unknown())
-                .map_err(StartError::Workers)?;
+        let plane = DataPlane::start(
+            bound,
+            self.fleet.routes(),
+            Arc::clone(&self.settings),
+            self.fleet.unknown(),
+            self.process.cuts(),
+        )
+        .map_err(StartError::Workers)?;
         self.publisher.set_sites(self.fleet.hosts());
         self.stage.send_replace(Stage::Serving);
         watchdog::ready();
         tracing::info!(services = self.config.services.len(), "serving");
-        tokio::spawn(limits::keep_memory_small());
+        tokio::spawn(limits::keep_memory_small(plane.parkings()));
         loop {
             tokio::select! {
                 _ = term.recv() => break,

@@ -65,6 +65,7 @@ impl Default for ProxyConfig {
                 fields: 200,
                 target: 32 << 10,
                 connections: 20_000,
+                connections_per_address: 2_000,
                 streams: 256,
             },
         }

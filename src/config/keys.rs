@@ -48,7 +48,7 @@ pub(super) static CONFIG: Table<Config> = Table {
             "proxy.timeouts",
             "Each is time without progress, not time in all; none counts while a service wakes. `never` is a value.",
         ),
-        group("proxy.limits", "Over them: 431, 431, 414, closed or 503, refused stream."),
+        group("proxy.limits", "Over them: 431, 431, 414, 503, 503, refused stream."),
         group("admin", "The control plane."),
         group("caddy", "The Caddy in front."),
         group("docker", "The container engine."),
@@ -112,11 +112,20 @@ static KEYS: &[Key<Config>] = &[
         Patience,
         "From the request's end to the head of the upstream's answer."
     ),
-    key!(proxy.timeouts.write, Patience, "For a client to take what was written to it."),
+    key!(
+        proxy.timeouts.write,
+        Patience,
+        "For a client to take something of what was written to it, or an upstream something of an upload."
+    ),
     key!(proxy.limits.head, Bytes<KIB, { 16 * MIB }>, "The head of a request."),
     key!(proxy.limits.fields, Count<usize, 1, 10_000>, "Header fields of a request."),
     key!(proxy.limits.target, Bytes<128, MIB>, "The target of a request, path and query."),
     key!(proxy.limits.connections, Count<usize, 1, 10_000_000>, "Connections in all."),
+    key!(
+        proxy.limits.connections_per_address,
+        Count<usize, 1, 10_000_000>,
+        "Connections of one client address, or one /64 of IPv6. Unix sockets and `trusted_proxies` have no such limit."
+    ),
     key!(proxy.limits.streams, Count<u32, 1, 1_000_000>, "Streams of one HTTP/2 connection."),
     key!(
         admin.listen,

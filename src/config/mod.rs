@@ -86,6 +86,8 @@ pub struct ProxyLimits {
     /// Bytes of a request's target.
     pub target: usize,
     pub connections: usize,
+    /// Of one client's address, or of one /64 of IPv6; trusted peers are not counted.
+    pub connections_per_address: usize,
     /// Streams of one HTTP/2 connection.
     pub streams: u32,
 }

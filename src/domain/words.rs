@@ -132,6 +132,26 @@ words! {
 }
 
 words! {
+    /// A limit over which a connection or a stream is closed: the last word of its key, where it
+    /// has one. What is answered instead is counted as a refusal.
+    Limit {
+        Connections => "connections",
+        ConnectionsPerAddress => "connections_per_address",
+        /// Streams of one connection.
+        Streams => "streams",
+        /// Frames of HTTP/2 that carry nothing.
+        Flood => "flood",
+        /// A request's head took too long.
+        Head => "head",
+        /// A client whose answer is out stopped in the middle of its upload, or closed its sending
+        /// half and let nothing move.
+        Body => "body",
+        /// The client took nothing.
+        Write => "write",
+    }
+}
+
+words! {
     /// How an attempt to have Caddy run what WakeDock knows ended.
     PublishOutcome {
         /// Caddy runs it now.

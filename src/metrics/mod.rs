@@ -5,10 +5,12 @@
 //! request path. The few families of the process as a whole go through `metrics` and its
 //! Prometheus exporter.
 
+mod cuts;
 mod process;
 mod service;
 mod text;
 
+pub use cuts::Cuts;
 pub use process::{ConfigReload, EngineOperation, ProcessMetrics};
 pub use service::{AnsweredBy, Being, ServiceMetrics};
 pub use text::{Live, Subject, render};

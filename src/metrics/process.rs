@@ -6,6 +6,7 @@ use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
 use crate::domain::words::{PublishOutcome, words};
+use crate::metrics::cuts::Cuts;
 
 words! {
     /// How a reload of the configuration ended.
@@ -40,6 +41,7 @@ pub struct ProcessMetrics {
     engine_connected: Gauge,
     publishes: Vec<Counter>,
     reloads: Vec<Counter>,
+    cuts: Cuts,
 }
 
 impl std::fmt::Debug for ProcessMetrics {
@@ -96,7 +98,14 @@ impl ProcessMetrics {
                 .iter()
                 .map(|outcome| metrics::counter!("wakedock_config_reloads_total", "outcome" => outcome.as_str()))
                 .collect(),
+            cuts: Cuts::default(),
         }
+    }
+
+    /// Where the data plane counts what it closes for a limit.
+    #[must_use]
+    pub fn cuts(&self) -> Cuts {
+        self.cuts.clone()
     }
 
     /// A call to Docker ended.
@@ -128,6 +137,7 @@ impl ProcessMetrics {
         // Moves what was observed into the buckets; nothing else does so between two scrapes.
         self.prometheus.run_upkeep();
         let mut text = self.prometheus.render();
+        text.push_str(&self.cuts.render());
         text.push_str(&process_family());
         text
     }

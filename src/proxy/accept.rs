@@ -14,6 +14,8 @@ use crate::proxy::io::{Peer, Socket};
 use crate::proxy::plane::Stage;
 use crate::proxy::worker::{Post, Worker};
 
+/// What a connection over a limit has, to ask for something and to be told that it is.
+const TOLD_IN: Duration = Duration::from_secs(2);
 /// The first and the longest pause after an error that a retry at once would only repeat.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
@@ -53,9 +55,20 @@ pub(super) async fn dealt(worker: Rc<Worker>, mut mailbox: mpsc::UnboundedReceiv
 }
 
 fn serve(worker: &Rc<Worker>, socket: Socket, peer: Peer) {
-    // Over the limit it is closed at once: whoever is inside goes on unhurt.
-    if let Some(permit) = worker.admit() {
-        tokio::task::spawn_local(connection::serve(Rc::clone(worker), socket, peer, permit));
+    match worker.admit(&peer) {
+        Ok(permit) => {
+            tokio::task::spawn_local(connection::serve(Rc::clone(worker), socket, peer, Some(permit)));
+        }
+        // Whoever is inside goes on unhurt. Most are told why they are not; no more than that.
+        Err(_) => {
+            if let Some(turned_away) = worker.turn_away() {
+                let serve = connection::serve(Rc::clone(worker), socket, peer, None);
+                tokio::task::spawn_local(async move {
+                    let _ = tokio::time::timeout(TOLD_IN, serve).await;
+                    drop(turned_away);
+                });
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Sleep;
 use crate::clock;
 use crate::domain::time::Moment;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Alarm(Option<(Moment, Pin<Box<Sleep>>)>);
 
 impl Alarm {

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use crate::clock;
 use crate::domain::time::Moment;
 use crate::proxy::fields;
+use crate::proxy::interim::Taker;
 use crate::proxy::io::{Active, ConnState};
 use crate::proxy::pool::Returning;
 use crate::proxy::stream;
@@ -58,6 +59,8 @@ struct Uploading {
     /// All that went out so far, where it can still be sent again.
     kept: Option<Vec<u8>>,
     state: std::sync::Arc<ConnState>,
+    /// Whether the upstream takes anything.
+    taker: Option<Taker>,
     _lease: Lease,
     patience: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -80,6 +83,7 @@ impl RequestBody {
             again: Bytes::new(),
             kept: None,
             state: std::sync::Arc::clone(state),
+            taker: None,
             _lease: lease.clone(),
             patience,
             timer: None,
@@ -91,6 +95,15 @@ impl RequestBody {
             uploading: RefCell::new(Some(uploading)),
         });
         (Self::Incoming(Rc::clone(&upload)), Some(upload))
+    }
+
+    /// Reads no more from the client than this socket takes.
+    pub(super) fn goes_to(&mut self, taker: &Taker) {
+        if let Self::Incoming(upload) = self
+            && let Some(uploading) = &mut *upload.uploading.borrow_mut()
+        {
+            uploading.taker = Some(taker.clone());
+        }
     }
 }
 
@@ -145,6 +158,11 @@ impl Upload {
         }
         if self.finished.get() {
             return Poll::Ready(None);
+        }
+        if uploading.taker.as_ref().is_some_and(Taker::is_blocked) {
+            // As in an answer: hyper asks again when the socket has taken what there is.
+            uploading.timer = None;
+            return Poll::Pending;
         }
         let Poll::Ready(frame) = Pin::new(&mut uploading.incoming).poll_frame(cx) else {
             let Some(patience) = uploading.patience else { return Poll::Pending };
@@ -316,10 +334,17 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = self.poll_source(cx);
-        if self.active.state().is_http2() {
-            stream::Stream::asked_for_more(frame.is_pending());
+        let state = self.active.state();
+        if !state.is_http2() {
+            if state.is_blocked() {
+                // hyper would go on to collect what the client does not take. When the socket has
+                // taken what there is, hyper asks again, in the same turn.
+                return Poll::Pending;
+            }
+            return self.poll_source(cx);
         }
+        let frame = self.poll_source(cx);
+        stream::Stream::asked_for_more(frame.is_pending());
         frame
     }
 

@@ -3,10 +3,9 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,20 +17,19 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::ReadBuf;
 
-use crate::clock;
 use crate::config::{ProxyLimits, ProxyTimeouts};
-use crate::domain::time::Moment;
-use crate::proxy::alarm::Alarm;
+use crate::domain::words::Limit;
 use crate::proxy::body::ResponseBody;
+use crate::proxy::driver::{Driver, Outcome};
 use crate::proxy::grammar::Bounds;
 use crate::proxy::guard::Guard;
 use crate::proxy::http2::{self, Counted};
-use crate::proxy::io::{ConnState, Doing, Downstream, Peer, Socket};
+use crate::proxy::io::{ConnState, Downstream, Peer, Socket};
+use crate::proxy::parked::Parked;
 use crate::proxy::plane::Stage;
 use crate::proxy::service;
 use crate::proxy::settings::ProxySettings;
-use crate::proxy::stream::Streams;
-use crate::proxy::worker::{Call, Open, Permit, Worker};
+use crate::proxy::worker::{Permit, Worker};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper's smallest read buffer.
@@ -39,15 +37,16 @@ const SMALLEST_BUFFER: usize = 8 * 1024;
 
 /// When the drain begins, a silent HTTP/1 connection is not closed at once: a request that is on
 /// its way would be lost with it. It is answered, and that answer announces the end.
-const LINGER: Duration = Duration::from_millis(300);
+pub(super) const LINGER: Duration = Duration::from_millis(300);
 
 /// What every request of a connection knows about it.
 pub(super) struct Connection {
     pub(super) worker: Rc<Worker>,
     pub(super) peer: Peer,
     pub(super) state: Arc<ConnState>,
-    /// Held until the connection, and the stream it may be upgraded to, has ended.
-    pub(super) _permit: Permit,
+    /// Held until the connection, and the stream it may be upgraded to, has ended. `None`: it is over
+    /// a limit, and only told so.
+    pub(super) permit: Option<Permit>,
 }
 
 /// Lets hyper run its tasks on this worker.
@@ -62,7 +61,7 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Local {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, permit: Permit) {
+pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, permit: Option<Permit>) {
     let settings = worker.settings();
     let (replay, is_http2) = tokio::select! {
         biased;
@@ -72,35 +71,77 @@ pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, pe
         },
         () = draining(&worker) => return,
     };
-    let state = Arc::new(ConnState::new(is_http2));
+    let state = Arc::new(ConnState::new(is_http2, worker.cuts.clone()));
     let guard = if is_http2 { Guard::blind(replay) } else { Guard::new(bounds(&settings), replay, &state) };
     let io = Downstream::new(socket, guard, Arc::clone(&state), settings.timeouts.write);
-    let open = Rc::clone(&worker.open);
-    let connection = Rc::new(Connection { worker, peer, state: Arc::clone(&state), _permit: permit });
-    let requests = service_fn(move |request: Request<Incoming>| {
-        let connection = Rc::clone(&connection);
-        async move {
-            let mut response = service::serve(&connection, request).await;
-            let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            if !is_http2 && !is_upgrade && connection.worker.open.draining() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
+    let connection = Rc::new(Connection { worker, peer, state, permit });
+    // Each in a box of its own: a connection is one of the two, and holds no room for the other.
     let ended = if is_http2 {
-        let incoming = http2::Incoming::default();
-        let io = TokioIo::new(Counted::new(io, incoming.clone()));
-        let hyper = http2::builder(&settings).serve_connection(io, requests);
-        Driver::new(hyper, state, &open, &settings.timeouts, Some(incoming)).await
+        Box::pin(serve_http2(connection, io)).await
     } else {
-        let hyper = http1_builder(&settings).serve_connection(TokioIo::new(io), requests).with_upgrades();
-        Driver::new(hyper, state, &open, &settings.timeouts, None).await
+        Box::pin(serve_http1(connection, io)).await
     };
     if let Err(error) = ended {
         // Clients break connections all day: that is their business.
         tracing::debug!(error = &error as &dyn std::error::Error, "a client's connection broke");
     }
+}
+
+async fn serve_http1(connection: Rc<Connection>, io: Downstream) -> hyper::Result<()> {
+    let open = Rc::clone(&connection.worker.open);
+    let mut io = TokioIo::new(io);
+    loop {
+        let settings = connection.worker.settings();
+        let requests = requests(Rc::clone(&connection));
+        let hyper = http1_builder(&settings).serve_connection(io, requests).with_upgrades();
+        let driver = Driver::new(hyper, Arc::clone(&connection.state), &open, &settings.timeouts, None);
+        drop(settings);
+        let Outcome::Parked(hyper, until) = driver.await? else { return Ok(()) };
+        io = match hyper.into_parts() {
+            // With nothing read and nothing to write, hyper remembers nothing that would be lost.
+            Some(parts) if parts.read_buf.is_empty() => parts.io,
+            _ => return Ok(()),
+        };
+        connection.worker.connections.park();
+        if !Parked::new(io.inner(), &open, until).await {
+            return Ok(());
+        }
+    }
+}
+
+async fn serve_http2(connection: Rc<Connection>, io: Downstream) -> hyper::Result<()> {
+    let open = Rc::clone(&connection.worker.open);
+    let settings = connection.worker.settings();
+    let incoming = http2::Incoming::default();
+    let state = Arc::clone(&connection.state);
+    let io = TokioIo::new(Counted::new(io, incoming.clone()));
+    let hyper = http2::builder(&settings, &state).serve_connection(io, requests(connection));
+    let driver = Driver::new(hyper, state, &open, &settings.timeouts, Some(incoming));
+    drop(settings);
+    driver.await.map(drop)
+}
+
+/// Answers the requests of a connection.
+fn requests(
+    connection: Rc<Connection>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<ResponseBody>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<ResponseBody>, Infallible>> + 'static,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        let connection = Rc::clone(&connection);
+        async move {
+            let mut response = service::serve(&connection, request).await;
+            let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            let is_http1 = !connection.state.is_http2();
+            if is_http1 && !is_upgrade && connection.worker.open.draining() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    })
 }
 
 /// Resolves when a connection that has not said anything is not waited for any more.
@@ -127,6 +168,10 @@ async fn sniff(worker: &Worker, socket: &mut Socket, timeouts: &ProxyTimeouts) -
         });
         match within(patience, more).await {
             Some(Ok(n)) if n > 0 => {}
+            None if !seen.is_empty() => {
+                worker.cuts.count(Limit::Head);
+                return None;
+            }
             _ => return None,
         }
         if is_not_http(&seen) {
@@ -184,162 +229,6 @@ fn http1_builder(settings: &ProxySettings) -> http1::Builder {
 fn bounds(settings: &ProxySettings) -> Bounds {
     let ProxyLimits { head, fields, target, .. } = settings.limits;
     Bounds { head, fields, target }
-}
-
-/// A hyper connection that can be told to end after its current requests.
-trait Graceful: Future<Output = hyper::Result<()>> {
-    fn graceful(self: Pin<&mut Self>);
-}
-
-impl<S> Graceful for http1::UpgradeableConnection<TokioIo<Downstream>, S>
-where
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
-{
-    fn graceful(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<S> Graceful for hyper::server::conn::http2::Connection<TokioIo<Counted>, S, Streams>
-where
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
-    S::Future: 'static,
-{
-    fn graceful(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// Drives a hyper connection under our time limits.
-struct Driver<C> {
-    hyper: Pin<Box<C>>,
-    state: Arc<ConnState>,
-    open: Rc<Open>,
-    call: Option<Call>,
-    ending: bool,
-    /// At the last look the drain had begun.
-    draining: bool,
-    is_http1: bool,
-    /// Of HTTP/2 only.
-    incoming: Option<http2::Incoming>,
-    head: Option<Duration>,
-    keep_alive: Option<Duration>,
-    body: Option<Duration>,
-    doing: Option<Doing>,
-    /// Since when the head that is under way on HTTP/2 has been.
-    since: Option<Moment>,
-    /// When what it does now has taken too long.
-    deadline: Option<Moment>,
-    alarm: Alarm,
-}
-
-impl<C: Graceful> Driver<C> {
-    fn new(
-        hyper: C,
-        state: Arc<ConnState>,
-        open: &Rc<Open>,
-        timeouts: &ProxyTimeouts,
-        incoming: Option<http2::Incoming>,
-    ) -> Self {
-        Self {
-            hyper: Box::pin(hyper),
-            state,
-            open: Rc::clone(open),
-            call: None,
-            ending: false,
-            draining: false,
-            is_http1: incoming.is_none(),
-            incoming,
-            head: timeouts.head,
-            keep_alive: timeouts.keep_alive,
-            body: timeouts.body,
-            doing: None,
-            since: None,
-            deadline: None,
-            alarm: Alarm::default(),
-        }
-    }
-
-    fn end_gracefully(&mut self) {
-        if !self.ending {
-            self.ending = true;
-            self.hyper.as_mut().graceful();
-        }
-    }
-
-    /// Notes what the connection does now, and until when it may.
-    fn note(&mut self) {
-        let mut doing = self.state.doing();
-        let mut wrote = self.state.take_wrote();
-        let mut since = None;
-        if let Some(incoming) = &self.incoming {
-            // Pings and opened windows are no request, and our answers to them no progress.
-            wrote = false;
-            since = incoming.head_since();
-            doing = match doing {
-                _ if since.is_some() => Doing::Head,
-                Doing::Busy => Doing::Busy,
-                _ => Doing::Idle,
-            };
-        }
-        let draining = self.is_http1 && self.open.draining();
-        if self.doing == Some(doing) && self.since == since && !wrote && self.draining == draining {
-            return;
-        }
-        self.since = since;
-        self.doing = Some(doing);
-        self.draining = draining;
-        let patience = match doing {
-            Doing::Idle if draining => Some(self.keep_alive.map_or(LINGER, |patience| patience.min(LINGER))),
-            Doing::Idle => self.keep_alive,
-            Doing::Head => self.head,
-            // While bytes flow to a half-closed client it is there; when none do, who knows.
-            Doing::HalfClosed => self.body,
-            Doing::Busy | Doing::Flushing => None,
-        };
-        self.deadline = patience.map(|patience| since.unwrap_or_else(clock::now) + patience);
-    }
-
-    /// Waits for the deadline.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.deadline.map_or(Poll::Pending, |deadline| self.alarm.poll(cx, deadline))
-    }
-}
-
-impl<C: Graceful> Future for Driver<C> {
-    type Output = hyper::Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if this.call.is_none() {
-            this.call = Some(this.open.call(cx.waker().clone()));
-        }
-        if this.open.draining() && !this.is_http1 {
-            this.end_gracefully();
-        }
-        loop {
-            if let Poll::Ready(ended) = this.hyper.as_mut().poll(cx) {
-                return Poll::Ready(ended);
-            }
-            this.note();
-            if this.doing == Some(Doing::Idle) && this.state.take_keeping() {
-                // What was kept from hyper is the next request's by now.
-                continue;
-            }
-            if this.doing == Some(Doing::Idle) && this.state.half_closed() && !this.ending {
-                // The answer is out, and no other request can come.
-                this.end_gracefully();
-                continue;
-            }
-            ready!(this.poll_deadline(cx));
-            if this.is_http1 || this.ending || this.doing == Some(Doing::Head) {
-                // Dropping hyper's connection closes the socket.
-                return Poll::Ready(Ok(()));
-            }
-            this.end_gracefully();
-            this.deadline = this.keep_alive.map(|patience| clock::now() + patience);
-        }
-    }
 }
 
 #[cfg(test)]

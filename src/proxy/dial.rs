@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use crate::proxy::alarm::Alarm;
 use crate::proxy::body::RequestBody;
 use crate::proxy::connection::Local;
-use crate::proxy::interim::UpstreamSocket;
+use crate::proxy::interim::{Taker, UpstreamSocket};
 use crate::proxy::pool::{Http1, Http2};
 
 /// The socket of an HTTP/1.1 connection.
@@ -30,17 +30,18 @@ pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 
 /// Speaks HTTP/1.1 on it. The connection is driven on this worker until it closes.
 pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
+    let taker = Taker::default();
     let (sender, connection) = http1::Builder::new()
         .title_case_headers(true)
-        .handshake::<Io, RequestBody>(TokioIo::new(UpstreamSocket::new(stream)))
+        .handshake::<Io, RequestBody>(TokioIo::new(UpstreamSocket::new(stream, taker.clone())))
         .await?;
-    tokio::task::spawn_local(async move {
+    let task = tokio::task::spawn_local(async move {
         if let Err(error) = connection.with_upgrades().await {
             // Whoever waits for an answer is told as well, and logs it.
             tracing::trace!(%error, "an upstream connection broke");
         }
     });
-    Ok(Http1 { sender, alarm: Alarm::default() })
+    Ok(Http1 { sender, taker, alarm: Alarm::default(), task: task.abort_handle() })
 }
 
 /// Flow-control windows of a stream and of a connection: what of an answer may lie here until its

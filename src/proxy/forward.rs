@@ -22,6 +22,7 @@ use crate::proxy::answer;
 use crate::proxy::body::{RequestBody, Upload};
 use crate::proxy::connection::within;
 use crate::proxy::dial;
+use crate::proxy::interim::Taker;
 use crate::proxy::pool::{Channel, Returning};
 use crate::proxy::worker::Worker;
 use crate::supervisor::handle::{Asker, ServiceHandle};
@@ -49,6 +50,8 @@ pub(super) enum Fault {
     Connect(#[source] io::Error),
     #[error("no connection in time")]
     ConnectTimeout,
+    #[error("nothing of the request was taken in time")]
+    WriteTimeout,
     #[error("no head of an answer in time")]
     HeadTimeout,
     #[error("the connection broke before the answer")]
@@ -125,14 +128,16 @@ impl Forward<'_> {
             self.lease.forwarded();
             let outcome = match channel {
                 Channel::Http1(mut connection) => {
+                    request.body_mut().goes_to(&connection.taker);
                     let answer = pin!(connection.sender.try_send_request(request));
-                    let outcome = self.in_time(answer, now, &mut connection.alarm).await;
+                    let outcome =
+                        self.in_time(answer, now, &mut connection.alarm, Some(&connection.taker)).await;
                     outcome.map(|response| (response, Channel::Http1(connection)))
                 }
                 Channel::Http2(connection) => {
                     let mut sender = connection.sender();
                     let answer = pin!(sender.try_send_request(request));
-                    let outcome = self.in_time(answer, now, &mut Alarm::default()).await;
+                    let outcome = self.in_time(answer, now, &mut Alarm::default(), None).await;
                     outcome.map(|response| (response, Channel::Http2(connection)))
                 }
             };
@@ -294,6 +299,7 @@ impl Forward<'_> {
         mut answer: Pin<&mut impl Future<Output = Result<Response<Incoming>, E>>>,
         mut since: Moment,
         alarm: &mut Alarm,
+        taker: Option<&Taker>,
     ) -> Result<Response<Incoming>, Unanswered> {
         let mut look_at = since + STALLED;
         let outcome = poll_fn(|cx| {
@@ -302,8 +308,13 @@ impl Forward<'_> {
             }
             loop {
                 let over = self.timeouts.response_head.map(|patience| since + patience);
-                let until = over.map_or(look_at, |over| over.min(look_at));
+                let stuck = taker.and_then(Taker::blocked_since).zip(self.timeouts.write);
+                let stuck = stuck.map(|(since, patience)| since + patience);
+                let until = [over, stuck].into_iter().flatten().fold(look_at, Moment::min);
                 ready!(alarm.poll(cx, until));
+                if stuck == Some(until) {
+                    return Poll::Ready(Err(Unanswered { fault: Fault::WriteTimeout, unsent: None }));
+                }
                 if over != Some(until) {
                     self.wake_if_paused();
                     look_at = until + STALLED;

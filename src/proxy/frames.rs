@@ -11,6 +11,7 @@ mod kind {
     pub(super) const DATA: u8 = 0;
     pub(super) const HEADERS: u8 = 1;
     pub(super) const RST_STREAM: u8 = 3;
+    pub(super) const GOAWAY: u8 = 7;
     pub(super) const WINDOW_UPDATE: u8 = 8;
     pub(super) const CONTINUATION: u8 = 9;
 }
@@ -34,6 +35,10 @@ const RESET: u32 = 20;
 const IDLE: u32 = 2;
 /// Windows are opened for a reason mostly.
 const WINDOW: u32 = 1;
+
+/// Reasons of RST_STREAM and GOAWAY (RFC 9113, 7).
+const REFUSED_STREAM: u32 = 7;
+pub(super) const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 /// The client sends more frames that carry nothing than any client has reason to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -176,6 +181,60 @@ impl Frames {
     }
 }
 
+/// What h2 refuses without a word to us, seen in the frames that go out.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    /// A frame's head, and as much of its payload as may hold a reason.
+    seen: [u8; HEAD + 8],
+    have: usize,
+    /// How much of the payload has not gone out.
+    left: usize,
+    /// Streams over the limit.
+    pub(super) streams: u32,
+    /// The connection is ended for a flood.
+    pub(super) calmed: bool,
+}
+
+impl Refused {
+    pub(super) fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let wanted = if self.have < HEAD { HEAD - self.have } else { self.left };
+            let more = wanted.min(bytes.len());
+            let kept = more.min(self.seen.len() - self.have);
+            self.seen[self.have..self.have + kept].copy_from_slice(&bytes[..kept]);
+            bytes = &bytes[more..];
+            if self.have < HEAD {
+                let [a, b, c, ..] = self.seen;
+                self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                self.have += more;
+                if self.have < HEAD {
+                    return;
+                }
+            } else {
+                self.have += kept;
+                self.left -= more;
+            }
+            if self.left == 0 {
+                self.end();
+            }
+        }
+    }
+
+    /// A frame is out.
+    fn end(&mut self) {
+        let reason = |at: usize| {
+            let bytes = self.seen[..self.have].get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_be_bytes(bytes))
+        };
+        match self.seen[3] {
+            kind::RST_STREAM if reason(HEAD) == Some(REFUSED_STREAM) => self.streams += 1,
+            kind::GOAWAY if reason(HEAD + 4) == Some(ENHANCE_YOUR_CALM) => self.calmed = true,
+            _ => {}
+        }
+        self.have = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -218,6 +277,28 @@ mod tests {
         assert_eq!(at_once(&frame(8, 0, 0, &[0, 0, 0, 1])), BURST, "WINDOW_UPDATE");
         let taken_back = [frame(1, 5, 1, b"\x82"), frame(3, 0, 1, &[0, 0, 0, 8])].concat();
         assert_eq!(at_once(&taken_back), BURST / RESET, "RST_STREAM");
+    }
+
+    #[test]
+    fn what_h2_refuses_is_seen_however_it_is_written() {
+        let frames = [
+            frame(4, 0, 0, &[0; 36]),
+            frame(0, 0, 1, &[7; 300]),
+            frame(3, 0, 5, &REFUSED_STREAM.to_be_bytes()),
+            frame(3, 0, 7, &[0, 0, 0, 8]),
+            frame(0, 1, 1, b""),
+            frame(7, 0, 0, &[0, 0, 0, 9, 0, 0, 0, 0]),
+            frame(3, 0, 9, &REFUSED_STREAM.to_be_bytes()),
+        ]
+        .concat();
+        let calm = frame(7, 0, 0, &[&[0, 0, 0, 9, 0, 0, 0, 11][..], b"why"].concat());
+        for piece in [1, 2, 7, 10, 1000] {
+            let mut refused = Refused::default();
+            frames.chunks(piece).for_each(|piece| refused.follow(piece));
+            assert_eq!((refused.streams, refused.calmed), (2, false), "in pieces of {piece}");
+            calm.chunks(piece).for_each(|piece| refused.follow(piece));
+            assert_eq!((refused.streams, refused.calmed), (2, true), "in pieces of {piece}");
+        }
     }
 
     #[test]

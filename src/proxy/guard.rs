@@ -63,10 +63,20 @@ impl Guard {
         guard
     }
 
+    /// Says whether the last byte is in the middle of a body.
+    fn tell(&self, state: &ConnState) {
+        state.in_body(self.mode == Mode::Following && self.requests.in_body());
+    }
+
     /// Lets everything through.
     pub(super) fn blind(first: Bytes) -> Self {
         let requests = Requests::new(Bounds { head: 0, fields: 0, target: 0 });
         Self { requests, mode: Mode::Blind, ready: first, held: Vec::new() }
+    }
+
+    /// Whether everything goes through unread.
+    pub(super) fn is_blind(&self) -> bool {
+        self.mode == Mode::Blind
     }
 
     /// What the next read is to do.
@@ -102,6 +112,12 @@ impl Guard {
         if self.mode == Mode::Blind {
             return bytes.len();
         }
+        let passed = self.take_in(bytes, state);
+        self.tell(state);
+        passed
+    }
+
+    fn take_in(&mut self, bytes: &[u8], state: &ConnState) -> usize {
         if self.mode == Mode::Undecided || !self.held.is_empty() {
             self.held.extend_from_slice(bytes);
             if self.mode == Mode::Following {
@@ -129,11 +145,6 @@ impl Guard {
         }
         held.truncate(passed);
         self.prepend(held.into());
-    }
-
-    /// Whether the body of a request has begun and not ended.
-    pub(super) fn in_body(&self) -> bool {
-        self.requests.in_body()
     }
 
     /// How many of these bytes pass, and whether the rest is kept.
@@ -184,6 +195,7 @@ impl Guard {
             if !self.held.is_empty() {
                 self.judge_held(state);
             }
+            self.tell(state);
         }
     }
 

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::server::conn::http2;
@@ -12,17 +13,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock;
 use crate::domain::time::Moment;
-use crate::proxy::frames::{Flood, Frames};
-use crate::proxy::io::Downstream;
+use crate::domain::words::Limit;
+use crate::proxy::frames::{self, Flood, Frames, Refused};
+use crate::proxy::io::{ConnState, Downstream};
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::stream::Streams;
 
 /// Flow-control windows of a stream and of a connection: what one slow upload may make us hold, and
 /// all of them together. Caddy sends the calls of all its clients by few connections: uploads that
 /// wait, for a wake or for their upstream, must not use up what the others need.
-const WINDOWS: (u32, u32) = (128 * 1024, 4 * 1024 * 1024);
+const WINDOWS: (u32, u32) = (64 * 1024, 4 * 1024 * 1024);
 /// What of an answer may lie in h2 until the client's window takes it.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER: usize = 16 * 1024;
 /// Rapid reset (CVE-2023-44487): streams that were reset before we saw them. h2 ends the
 /// connection with `ENHANCE_YOUR_CALM`. Those that were seen are counted by [`Frames`].
 const RESET_UNSEEN: usize = 20;
@@ -34,9 +36,10 @@ const RESET_BY_US: usize = 64;
 /// What is set, and what is not: no pings of our own, since an idle stream must not cost traffic
 /// and the kernel's keep-alive finds dead peers; no adaptive windows, since they grow without a
 /// bound of ours. CONTINUATION frames are limited by h2 from the size of the fields.
-pub(super) fn builder(settings: &ProxySettings) -> http2::Builder<Streams> {
+pub(super) fn builder(settings: &ProxySettings, state: &Arc<ConnState>) -> http2::Builder<Streams> {
     let limits = &settings.limits;
-    let mut builder = http2::Builder::new(Streams { patience: settings.timeouts.write });
+    let mut builder =
+        http2::Builder::new(Streams { patience: settings.timeouts.write, state: Arc::clone(state) });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -68,31 +71,66 @@ pub(super) struct Counted {
     incoming: Incoming,
     /// The last write went out whole, so that a frame of our own would be read as one.
     whole: bool,
+    /// What h2 refuses by itself.
+    refused: Refused,
+    /// The end of this connection has been counted.
+    counted: bool,
 }
 
 impl Counted {
     pub(super) fn new(socket: Downstream, incoming: Incoming) -> Self {
-        Self { socket, frames: Frames::new(clock::now()), incoming, whole: true }
+        Self {
+            socket,
+            frames: Frames::new(clock::now()),
+            incoming,
+            whole: true,
+            refused: Refused::default(),
+            counted: false,
+        }
     }
 
     /// Tells the client why it is left. Best effort: the connection ends in any case.
     fn say_goodbye(&mut self, cx: &mut Context<'_>) {
-        const ENHANCE_YOUR_CALM: u32 = 0xb;
         if !self.whole {
             return;
         }
         let mut frame = [0; 17];
         frame[..9].copy_from_slice(&[0, 0, 8, 7, 0, 0, 0, 0, 0]);
         frame[9..13].copy_from_slice(&self.frames.highest().to_be_bytes());
-        frame[13..].copy_from_slice(&ENHANCE_YOUR_CALM.to_be_bytes());
+        frame[13..].copy_from_slice(&frames::ENHANCE_YOUR_CALM.to_be_bytes());
         let _ = Pin::new(&mut self.socket).poll_write(cx, &frame);
     }
 
-    fn after_write(&mut self, wanted: usize, written: &Poll<io::Result<usize>>) {
-        self.whole = matches!(written, Poll::Ready(Ok(n)) if *n == wanted);
-        if let Poll::Ready(Ok(n)) = written {
-            self.frames.wrote(*n);
+    /// Accounts for a write of these pieces.
+    fn after_write<'a>(
+        &mut self,
+        pieces: impl Iterator<Item = &'a [u8]> + Clone,
+        written: &Poll<io::Result<usize>>,
+    ) {
+        let Poll::Ready(Ok(mut left)) = *written else {
+            self.whole = false;
+            return;
+        };
+        self.whole = left == pieces.clone().map(<[u8]>::len).sum::<usize>();
+        self.frames.wrote(left);
+        for piece in pieces {
+            let went = left.min(piece.len());
+            left -= went;
+            self.refused.follow(&piece[..went]);
         }
+        for _ in 0..std::mem::take(&mut self.refused.streams) {
+            self.cut(Limit::Streams);
+        }
+        if self.refused.calmed {
+            self.cut(Limit::Flood);
+        }
+    }
+
+    fn cut(&mut self, limit: Limit) {
+        if limit == Limit::Flood && std::mem::replace(&mut self.counted, true) {
+            return;
+        }
+        self.socket.state().cut(limit);
     }
 }
 
@@ -109,6 +147,7 @@ impl AsyncRead for Counted {
             let followed = this.frames.read(&buf.filled()[before..], clock::now);
             this.incoming.0.set(this.frames.head_since());
             if let Err(Flood) = followed {
+                this.cut(Limit::Flood);
                 this.say_goodbye(cx);
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, Flood)));
             }
@@ -120,7 +159,7 @@ impl AsyncRead for Counted {
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.after_write(buf.len(), &written);
+        self.after_write(std::iter::once(buf), &written);
         written
     }
 
@@ -130,7 +169,7 @@ impl AsyncWrite for Counted {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
-        self.after_write(bufs.iter().map(|buf| buf.len()).sum(), &written);
+        self.after_write(bufs.iter().map(|buf| &**buf), &written);
         written
     }
 

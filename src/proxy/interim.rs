@@ -3,10 +3,16 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::clock;
+use crate::domain::time::Moment;
+use crate::proxy::sips;
 
 /// Interim answers to one request. An application sends one or two; one that reports its progress
 /// (102) for an hour sends some hundreds.
@@ -66,16 +72,41 @@ pub(super) fn count<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Option<u1
     pieces.all(|piece| interims.follow(piece)).then_some(interims.count)
 }
 
+/// Since when an upstream has taken nothing of what there is to write; zero where it takes what
+/// comes. One thread sees it; atomic only because hyper wants a socket that could be sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Taker(Arc<AtomicI64>);
+
+impl Taker {
+    pub(super) fn is_blocked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn blocked_since(&self) -> Option<Moment> {
+        let micros = self.0.load(Ordering::Relaxed);
+        (micros != 0).then(|| Moment::from_micros(micros))
+    }
+
+    fn after_write<T>(&self, written: &Poll<T>) {
+        if written.is_ready() {
+            self.0.store(0, Ordering::Relaxed);
+        } else if !self.is_blocked() {
+            self.0.store(clock::now().as_micros().max(1), Ordering::Relaxed);
+        }
+    }
+}
+
 /// The socket of an upstream connection.
 #[derive(Debug)]
 pub(super) struct UpstreamSocket {
     socket: TcpStream,
     interims: Interims,
+    taker: Taker,
 }
 
 impl UpstreamSocket {
-    pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, interims: Interims { at: At::Final, count: 0 } }
+    pub(super) fn new(socket: TcpStream, taker: Taker) -> Self {
+        Self { socket, interims: Interims { at: At::Final, count: 0 }, taker }
     }
 
     /// The socket itself, once the connection has left HTTP.
@@ -98,7 +129,7 @@ impl AsyncRead for UpstreamSocket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        ready!(sips::poll_read(&mut self.socket, cx, buf))?;
         if self.interims.at != At::Final && !self.interims.follow(&buf.filled()[before..]) {
             // Not HTTP, and a whole head of it: hyper will say so at once.
             const NO_HEAD: &[u8] = b"\0\r\n\r\n";
@@ -112,7 +143,9 @@ impl AsyncRead for UpstreamSocket {
 impl AsyncWrite for UpstreamSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.wrote();
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.taker.after_write(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -121,7 +154,9 @@ impl AsyncWrite for UpstreamSocket {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.wrote();
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.taker.after_write(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

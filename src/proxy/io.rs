@@ -16,13 +16,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Sleep;
 
+use crate::clock;
+use crate::domain::time::Moment;
+use crate::domain::words::Limit;
+use crate::metrics::Cuts;
+use crate::proxy::alarm::Alarm;
 use crate::proxy::grammar::Violation;
 use crate::proxy::guard::{Ahead, Guard};
+use crate::proxy::sips;
 
-/// After a refusal, or an answer that did not wait for the body, what the client still sends is read
-/// and thrown away for so long, and so much of it: a close with bytes unread resets the connection,
-/// and the answer with it.
-const LINGER: (Duration, usize) = (Duration::from_secs(1), 1024 * 1024);
+/// What a client still sends when it has its answer is read and thrown away: a close with bytes
+/// unread resets the connection, and the answer with it. So long in all, so long a silence, and so
+/// much of it.
+const LINGER: (Duration, Duration, usize) =
+    (Duration::from_secs(30), Duration::from_secs(2), 256 * 1024 * 1024);
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -54,8 +61,9 @@ pub(super) struct ConnState {
     active: AtomicUsize,
     /// Bytes were read while no request was active.
     heard: AtomicBool,
-    /// The last bytes that were read are a part of a head.
+    /// The last byte that was read is in the middle of a head, or of a body.
     in_head: AtomicBool,
+    in_body: AtomicBool,
     /// Bytes were written since the driver looked last.
     wrote: AtomicBool,
     /// The client does not read: a write waits.
@@ -77,6 +85,8 @@ pub(super) struct ConnState {
     violation: OnceLock<Violation>,
     /// The client was refused, and may not have stopped sending.
     refused: AtomicBool,
+    /// What is closed for a limit.
+    cuts: Cuts,
 }
 
 /// What the connection is doing.
@@ -92,11 +102,18 @@ pub(super) enum Doing {
     Flushing,
     /// A request is being answered, and the client has closed its sending half.
     HalfClosed,
+    /// A request is answered, and its body still comes.
+    Uploading,
 }
 
 impl ConnState {
-    pub(super) fn new(http2: bool) -> Self {
-        Self { http2, ..Self::default() }
+    pub(super) fn new(http2: bool, cuts: Cuts) -> Self {
+        Self { http2, cuts, ..Self::default() }
+    }
+
+    /// Something is closed for this limit.
+    pub(super) fn cut(&self, limit: Limit) {
+        self.cuts.count(limit);
     }
 
     pub(super) fn doing(&self) -> Doing {
@@ -104,14 +121,16 @@ impl ConnState {
             if self.half_closed.load(Ordering::Relaxed) { Doing::HalfClosed } else { Doing::Busy }
         } else if self.blocked.load(Ordering::Relaxed) {
             Doing::Flushing
-        } else if self.heard.load(Ordering::Relaxed) || self.in_head.load(Ordering::Relaxed) {
+        } else if self.in_head.load(Ordering::Relaxed) {
             Doing::Head
+        } else if self.in_body.load(Ordering::Relaxed) {
+            Doing::Uploading
         } else {
             Doing::Idle
         }
     }
 
-    /// Bytes came. Between requests, that is the beginning of a head.
+    /// Bytes came.
     fn heard(&self) {
         if self.active.load(Ordering::Relaxed) == 0 {
             self.heard.store(true, Ordering::Relaxed);
@@ -121,6 +140,19 @@ impl ConnState {
     /// Whether a part of a head, and no more, waits for the rest of it.
     pub(super) fn in_head(&self, is_it: bool) {
         self.in_head.store(is_it, Ordering::Relaxed);
+    }
+
+    /// Whether a body has come in part, and not to its end.
+    pub(super) fn in_body(&self, is_it: bool) {
+        self.in_body.store(is_it, Ordering::Relaxed);
+    }
+
+    /// Whether bytes came outside a request since this was asked last.
+    pub(super) fn take_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed) && {
+            self.heard.store(false, Ordering::Relaxed);
+            true
+        }
     }
 
     /// Whether bytes were written since this was asked last.
@@ -137,6 +169,11 @@ impl ConnState {
 
     pub(super) fn half_closed(&self) -> bool {
         self.half_closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client has not taken yet what was written last.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
     }
 
     /// The request has been read to its end and is on its way to the upstream.
@@ -176,8 +213,13 @@ impl ConnState {
         let _ = self.violation.set(violation);
     }
 
-    /// The client is refused for what it sent, and the connection ends with the answer. False
-    /// where others share it.
+    /// Whether the client has more of a body to send.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.in_body.load(Ordering::Relaxed)
+    }
+
+    /// The connection ends with the answer, whatever the client goes on to send. False where others
+    /// share it.
     pub(super) fn refuse(&self) -> bool {
         self.refused.store(!self.http2, Ordering::Relaxed);
         !self.http2
@@ -197,7 +239,6 @@ pub(super) struct Active(Arc<ConnState>);
 impl Active {
     pub(super) fn new(state: &Arc<ConnState>) -> Self {
         state.active.store(state.active.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        state.heard.store(false, Ordering::Relaxed);
         Self(Arc::clone(state))
     }
 
@@ -244,6 +285,22 @@ impl Socket {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
+
+    /// The same, a little at a time.
+    fn poll_sip(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => sips::poll_read(stream, cx, buf),
+            Self::Unix(stream) => sips::poll_read(stream, cx, buf),
+        }
+    }
+
+    /// Waits until there is something to read, be it the end.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
 }
 
 /// The client's socket under a connection.
@@ -256,8 +313,17 @@ pub(super) struct Downstream {
     /// How long a write may wait without the client reading a byte.
     patience: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// The sending half is closed, and so much was thrown away since.
-    lingering: Option<usize>,
+    /// The sending half is closed.
+    lingering: Option<Lingering>,
+}
+
+/// What a client sends after the end.
+#[derive(Debug)]
+struct Lingering {
+    since: Moment,
+    heard: Moment,
+    thrown: usize,
+    alarm: Alarm,
 }
 
 impl Downstream {
@@ -268,6 +334,15 @@ impl Downstream {
         patience: Option<Duration>,
     ) -> Self {
         Self { socket, guard, state, patience, timer: None, lingering: None }
+    }
+
+    pub(super) fn state(&self) -> &ConnState {
+        &self.state
+    }
+
+    /// Waits until there is something to read, be it the end.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_readable(cx)
     }
 
     /// Accounts for a write: progress ends the wait, none goes on with it or ends it.
@@ -287,6 +362,7 @@ impl Downstream {
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
             if timer.as_mut().poll(cx).is_ready() {
                 self.state.reset.store(true, Ordering::Relaxed);
+                self.state.cut(Limit::Write);
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -297,17 +373,19 @@ impl Downstream {
 impl Downstream {
     /// Throws away what still comes, until the client closes as well or has had its time.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut scratch = [std::mem::MaybeUninit::uninit(); 4096];
-        while self.lingering < Some(LINGER.1) {
+        let Some(lingering) = &mut self.lingering else { return Poll::Ready(Ok(())) };
+        let mut scratch = [std::mem::MaybeUninit::uninit(); 16 * 1024];
+        while lingering.thrown < LINGER.2 {
             let mut buf = ReadBuf::uninit(&mut scratch);
             match self.socket.poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    self.lingering = self.lingering.map(|thrown| thrown + buf.filled().len());
+                    lingering.thrown += buf.filled().len();
+                    lingering.heard = clock::now();
                 }
                 Poll::Ready(_) => break,
                 Poll::Pending => {
-                    let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER.0)));
-                    return timer.as_mut().poll(cx).map(Ok);
+                    let until = (lingering.since + LINGER.0).min(lingering.heard + LINGER.1);
+                    return lingering.alarm.poll(cx, until).map(Ok);
                 }
             }
         }
@@ -338,7 +416,11 @@ impl AsyncRead for Downstream {
             }
             let before = buf.filled().len();
             let full = buf.remaining() == 0;
-            ready!(this.socket.poll_read(cx, buf))?;
+            // Upgraded streams are read into a buffer of the worker's, and HTTP/2 has windows.
+            ready!(match this.guard.is_blind() {
+                true => this.socket.poll_read(cx, buf),
+                false => this.socket.poll_sip(cx, buf),
+            })?;
             let read = &buf.filled()[before..];
             if read.is_empty() {
                 if !full && this.state.answering.load(Ordering::Relaxed) {
@@ -394,14 +476,11 @@ impl AsyncWrite for Downstream {
                 Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
                 Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             })?;
-            self.lingering = Some(0);
+            let now = clock::now();
+            self.lingering = Some(Lingering { since: now, heard: now, thrown: 0, alarm: Alarm::default() });
         }
-        // A client that is in the middle of something goes on with it: see LINGER.
-        if self.state.refused.load(Ordering::Relaxed) || self.guard.in_body() {
-            self.poll_linger(cx)
-        } else {
-            Poll::Ready(Ok(()))
-        }
+        let unread = self.state.refused.load(Ordering::Relaxed) || self.state.is_uploading();
+        if unread { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 

@@ -9,9 +9,12 @@
 //! | [`listen`] | binds addresses and takes over inherited sockets |
 //! | [`plane`] | starts the workers, drains them |
 //! | `worker`, `accept` | one runtime, its sockets, its connections |
-//! | `connection`, `io`, `alarm` | one downstream connection: protocol, time limits, drain |
+//! | `crowd` | how many connections there may be |
+//! | `connection`, `io` | one downstream connection: its protocol, its socket |
+//! | `driver`, `parked`, `alarm` | its time limits, its rest, its end |
 //! | `grammar`, `guard` | what is HTTP/1, and keeping everything else from hyper |
 //! | `http2`, `frames`, `stream` | what HTTP/2 is granted, floods, a single stream's end |
+//! | `sips` | how much of a body is read at once |
 //! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
 //! | `service` | the way of one request: route, admit, forward, count |
 //! | `cold`, `events`, `pages` | while there is no lease |
@@ -28,7 +31,9 @@ pub mod bench;
 mod body;
 mod cold;
 mod connection;
+mod crowd;
 mod dial;
+mod driver;
 mod events;
 mod extended;
 mod fields;
@@ -41,11 +46,13 @@ mod interim;
 mod io;
 pub mod listen;
 mod pages;
+mod parked;
 pub mod plane;
 mod pool;
 mod respond;
 mod service;
 pub mod settings;
+mod sips;
 mod stream;
 mod tunnel;
 mod worker;

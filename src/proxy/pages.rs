@@ -121,7 +121,9 @@ fn refused(trouble: &Trouble) -> Option<Refused> {
         },
         Trouble::Upstream(fault) => match fault {
             Fault::Refused(refusal) => refused(&Trouble::Refused(*refusal)),
-            Fault::ConnectTimeout | Fault::HeadTimeout => Some(Refused::UpstreamTimeout),
+            Fault::ConnectTimeout | Fault::HeadTimeout | Fault::WriteTimeout => {
+                Some(Refused::UpstreamTimeout)
+            }
             Fault::Connect(_)
             | Fault::Terminated(_)
             | Fault::Protocol(_)
@@ -132,6 +134,7 @@ fn refused(trouble: &Trouble) -> Option<Refused> {
             Fault::ClientBody(_) => None,
         },
         Trouble::Waking { .. }
+        | Trouble::Crowded
         | Trouble::Prefetch
         | Trouble::NotFound
         | Trouble::BadRequest(_)

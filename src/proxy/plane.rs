@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock;
 use crate::domain::route::RouteTable;
 use crate::domain::time::Moment;
-use crate::metrics::ServiceMetrics;
+use crate::metrics::{Cuts, ServiceMetrics};
+use crate::proxy::crowd::Counted;
 use crate::proxy::listen::{Bound, SocketFile, Sockets};
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::worker::{self, Ingress, Post};
@@ -44,8 +44,10 @@ pub(super) struct Common {
     pub(super) settings: Arc<ArcSwap<ProxySettings>>,
     /// Counts requests for hosts that nobody has.
     pub(super) unknown: Arc<ServiceMetrics>,
+    /// Counts what is closed for a limit.
+    pub(super) cuts: Cuts,
     /// Connections that are open, in all workers.
-    pub(super) connections: Arc<AtomicUsize>,
+    pub(super) connections: Arc<Counted>,
     pub(super) stage: watch::Receiver<Stage>,
 }
 
@@ -53,14 +55,15 @@ pub(super) struct Common {
 #[derive(Debug)]
 pub struct DataPlane {
     stage: watch::Sender<Stage>,
-    connections: Arc<AtomicUsize>,
+    connections: Arc<Counted>,
     workers: Vec<(JoinHandle<()>, oneshot::Receiver<usize>)>,
     /// Removed with the plane.
     files: Vec<SocketFile>,
 }
 
 impl DataPlane {
-    /// Starts serving what was bound. `unknown` counts the requests whose host no service has.
+    /// Starts serving what was bound. `unknown` counts the requests whose host no service has, `cuts`
+    /// what is closed for a limit.
     ///
     /// # Errors
     /// Where the kernel grants no thread or no event queue.
@@ -69,11 +72,12 @@ impl DataPlane {
         routes: Routes,
         settings: Arc<ArcSwap<ProxySettings>>,
         unknown: Arc<ServiceMetrics>,
+        cuts: Cuts,
     ) -> io::Result<Self> {
         let (stage, watcher) = watch::channel(Stage::Serving);
-        let connections = Arc::new(AtomicUsize::new(0));
+        let connections = Arc::new(Counted::default());
         let common =
-            Common { routes, settings, unknown, connections: Arc::clone(&connections), stage: watcher };
+            Common { routes, settings, unknown, cuts, connections: Arc::clone(&connections), stage: watcher };
         let (posts, mailboxes): (Vec<_>, Vec<_>) =
             (0..bound.workers).map(|_| mpsc::unbounded_channel::<Post>()).unzip();
         let mut ingress: Vec<Ingress> = mailboxes.into_iter().map(Ingress::new).collect();
@@ -121,7 +125,14 @@ impl DataPlane {
     /// How many downstream connections are open.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.connections.load(std::sync::atomic::Ordering::Relaxed)
+        self.connections.all()
+    }
+
+    /// Tells how often connections have been parked: memory that is free, and that nobody may need
+    /// again.
+    pub fn parkings(&self) -> impl Fn() -> usize + Send + 'static {
+        let connections = Arc::clone(&self.connections);
+        move || connections.parked()
     }
 
     /// Stops accepting, ends every connection after its current request, and waits for requests,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 
 use crate::clock;
 use crate::domain::address::Upstream;
@@ -16,13 +17,27 @@ use crate::domain::time::Moment;
 use crate::proxy::alarm::Alarm;
 use crate::proxy::body::RequestBody;
 use crate::proxy::connection::Local;
+use crate::proxy::interim::Taker;
 use crate::proxy::worker::Worker;
 
 /// An HTTP/1.1 connection to an upstream.
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
+    pub(super) taker: Taker,
     /// For the time limits of the requests on it, one after the other.
     pub(super) alarm: Alarm,
+    /// The task that drives it.
+    pub(super) task: AbortHandle,
+}
+
+impl Drop for Http1 {
+    fn drop(&mut self) {
+        // Nobody wants an answer any more. hyper would wait until the rest of what it has is taken,
+        // which may be never.
+        if self.taker.is_blocked() {
+            self.task.abort();
+        }
+    }
 }
 
 /// What drives an HTTP/2 connection, until it ends.

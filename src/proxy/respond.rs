@@ -35,6 +35,8 @@ pub(super) enum Trouble {
     /// A browser looks ahead at a service that is not ready.
     Prefetch,
     Upstream(Fault),
+    /// There are more connections than the limits allow.
+    Crowded,
     /// Below the reserved prefix, where there is nothing.
     NotFound,
     /// In words that help whoever sent it.
@@ -158,6 +160,13 @@ pub(super) fn verdict(trouble: &Trouble) -> Verdict {
             "The service sleeps. Looking ahead does not wake it.",
         ),
         Trouble::Upstream(fault) => upstream(fault),
+        Trouble::Crowded => refused(
+            Reason::Overloaded,
+            "connection_limit_reached",
+            SOON,
+            Blame::Ours,
+            "There are too many connections. This one is closed.",
+        ),
         Trouble::NotFound => said(
             StatusCode::NOT_FOUND,
             Reason::NotFound,
@@ -211,6 +220,7 @@ fn upstream(fault: &Fault) -> Verdict {
         },
         Fault::ConnectTimeout => timeout("connection_timeout"),
         Fault::HeadTimeout => timeout("http_response_timeout"),
+        Fault::WriteTimeout => timeout("connection_write_timeout"),
         Fault::Terminated(_) => error("connection_terminated"),
         Fault::Protocol(source) if source.is_parse_too_large() => error("http_response_header_section_size"),
         Fault::Protocol(_) | Fault::Length => error("http_protocol_error"),
@@ -326,6 +336,7 @@ mod tests {
         all.extend([
             Trouble::Waking { retry_after },
             Trouble::Prefetch,
+            Trouble::Crowded,
             Trouble::Upstream(Fault::HeadTimeout),
             Trouble::Upstream(Fault::UnaskedUpgrade),
             Trouble::NotFound,

@@ -66,6 +66,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     };
     let checked = match guard::refused(&connection.state, &request) {
         Some(trouble) => Err(trouble),
+        None if connection.permit.is_none() => Err(Trouble::Crowded),
         None => ask::check(&request, &exchange.settings.limits),
     };
     let host = match checked {
@@ -320,8 +321,11 @@ impl Exchange<'_> {
         }
         let state = std::sync::Arc::clone(active.state());
         let mut response = respond(&verdict, page, &self.method, &self.request_id, active);
-        if matches!(verdict.reason, Reason::BadRequest | Reason::TooLarge) && state.refuse() {
-            // Where its next request would begin, nobody knows.
+        let is_lost = matches!(verdict.reason, Reason::BadRequest | Reason::TooLarge);
+        let is_last = is_lost || state.is_uploading() || self.connection.permit.is_none();
+        if is_last && state.refuse() {
+            // Where its next request would begin nobody knows, or it lies behind a body that nobody
+            // will read.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

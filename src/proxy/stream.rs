@@ -7,11 +7,17 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+
+use crate::clock;
+use crate::domain::time::Moment;
+use crate::domain::words::Limit;
+use crate::proxy::alarm::Alarm;
+use crate::proxy::io::ConnState;
 
 tokio::task_local! {
     /// The stream whose task runs.
@@ -49,8 +55,9 @@ impl Stream {
 }
 
 /// Lets hyper answer the streams of one connection on this worker.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Streams {
+    pub(super) state: Arc<ConnState>,
     /// How long a part of an answer may wait without the client taking any of it. A client that
     /// opens no window blocks no write, so the socket's own limit does not see it.
     pub(super) patience: Option<Duration>,
@@ -61,7 +68,9 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Streams {
         // What a stream's task starts is what writes to the upgraded stream: it ends with it.
         let stream = Stream::current().unwrap_or_default();
         let patience = self.patience;
-        drop(tokio::task::spawn_local(Watched { task, stream, patience, timer: None }));
+        let state = Arc::clone(&self.state);
+        let alarm = Alarm::default();
+        drop(tokio::task::spawn_local(Watched { task, stream, state, patience, deadline: None, alarm }));
     }
 }
 
@@ -70,8 +79,11 @@ pin_project! {
         #[pin]
         task: F,
         stream: Rc<Stream>,
+        state: Arc<ConnState>,
         patience: Option<Duration>,
-        timer: Option<Pin<Box<Sleep>>>,
+        // When the part of the answer that waits has waited for too long.
+        deadline: Option<Moment>,
+        alarm: Alarm,
     }
 }
 
@@ -83,9 +95,10 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
         if this.stream.cut.get() {
             return Poll::Ready(());
         }
-        if let Some(timer) = this.timer.as_mut()
-            && timer.as_mut().poll(cx).is_ready()
+        if let Some(deadline) = *this.deadline
+            && this.alarm.poll(cx, deadline).is_ready()
         {
+            this.state.cut(Limit::Write);
             tracing::debug!("a client takes nothing of an answer: its stream is reset");
             return Poll::Ready(());
         }
@@ -94,12 +107,10 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             return Poll::Ready(());
         }
         *this.stream.task.borrow_mut() = Some(cx.waker().clone());
-        *this.timer = None;
-        if this.stream.delivering.get()
-            && let Some(patience) = *this.patience
-        {
-            let timer = this.timer.insert(Box::pin(tokio::time::sleep(patience)));
-            ready!(timer.as_mut().poll(cx));
+        let delivers = this.stream.delivering.get();
+        *this.deadline = this.patience.filter(|_| delivers).map(|patience| clock::now() + patience);
+        if let Some(deadline) = *this.deadline {
+            ready!(this.alarm.poll(cx, deadline));
         }
         Poll::Pending
     }

@@ -6,7 +6,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -17,8 +16,10 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::clock;
 use crate::domain::route::RouteTable;
-use crate::metrics::ServiceMetrics;
+use crate::domain::words::Limit;
+use crate::metrics::{Cuts, ServiceMetrics};
 use crate::proxy::accept;
+use crate::proxy::crowd::{Counted, Place};
 use crate::proxy::io::Peer;
 use crate::proxy::plane::{Common, Routes, Stage};
 use crate::proxy::pool::Pool;
@@ -29,6 +30,9 @@ use crate::supervisor::handle::ServiceHandle;
 const SWEEP: Duration = Duration::from_secs(5);
 /// What an upgraded stream reads in one go, whatever their number: the buffer is the worker's.
 pub(super) const SCRATCH: usize = 64 * 1024;
+
+/// How many connections over a limit are told so at a time; what comes beside them is closed.
+const MOST_TOLD: usize = 32;
 
 /// An accepted socket on its way to the worker that serves it: whether it is a unix socket, and
 /// who is at its other end.
@@ -56,11 +60,14 @@ pub(super) struct Worker {
     pub(super) pool: Pool,
     pub(super) open: Rc<Open>,
     pub(super) unknown: Arc<ServiceMetrics>,
+    pub(super) cuts: Cuts,
+    /// Connections over a limit that are being told so.
+    turned_away: Rc<Cell<usize>>,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) scratch: RefCell<Box<[u8]>>,
     routes: RefCell<Cache<Routes, Arc<RouteTable<ServiceHandle>>>>,
     settings: RefCell<Settings>,
-    connections: Arc<AtomicUsize>,
+    pub(super) connections: Arc<Counted>,
     /// Request ids are this worker's random prefix and a number.
     id_prefix: u64,
     id_next: Cell<u64>,
@@ -81,6 +88,8 @@ impl Worker {
             pool: Pool::default(),
             open: Rc::default(),
             unknown: Arc::clone(&common.unknown),
+            cuts: common.cuts.clone(),
+            turned_away: Rc::default(),
             stage: common.stage.clone(),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             routes: RefCell::new(Cache::new(Arc::clone(&common.routes))),
@@ -122,13 +131,34 @@ impl Worker {
         HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
     }
 
-    /// A place among the open connections of all workers. `None`: there are too many.
-    pub(super) fn admit(&self) -> Option<Permit> {
-        let limit = self.settings().limits.connections;
-        let permit = Permit { all: Arc::clone(&self.connections), open: Rc::clone(&self.open) };
-        self.open.connections.set(self.open.connections.get() + 1);
-        // Dropping the permit gives back what was taken here, whatever the outcome.
-        if self.connections.fetch_add(1, Ordering::Relaxed) >= limit { None } else { Some(permit) }
+    /// A place among the open connections of all workers.
+    ///
+    /// # Errors
+    /// Which limit is reached. It is counted.
+    pub(super) fn admit(&self, peer: &Peer) -> Result<Permit, Limit> {
+        let admitted = self.connections.admit(peer.address, &self.settings());
+        admitted.map(|place| Permit::new(place, &self.open)).inspect_err(|limit| self.cuts.count(*limit))
+    }
+}
+
+impl Worker {
+    /// One more connection is told that there are too many. `None`: so many are being told already
+    /// that it is not worth it.
+    pub(super) fn turn_away(&self) -> Option<TurnedAway> {
+        let count = self.turned_away.get();
+        (count < MOST_TOLD).then(|| {
+            self.turned_away.set(count + 1);
+            TurnedAway(Rc::clone(&self.turned_away))
+        })
+    }
+}
+
+/// Counted while a connection over a limit is told so.
+pub(super) struct TurnedAway(Rc<Cell<usize>>);
+
+impl Drop for TurnedAway {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -149,13 +179,19 @@ fn random() -> u64 {
 
 /// Counted while a downstream connection, or the stream it was upgraded to, is open.
 pub(super) struct Permit {
-    all: Arc<AtomicUsize>,
+    _place: Place,
     open: Rc<Open>,
+}
+
+impl Permit {
+    fn new(place: Place, open: &Rc<Open>) -> Self {
+        open.connections.set(open.connections.get() + 1);
+        Self { _place: place, open: Rc::clone(open) }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.all.fetch_sub(1, Ordering::Relaxed);
         self.open.connections.set(self.open.connections.get() - 1);
         self.open.look();
     }

@@ -102,6 +102,15 @@ const FAMILIES: &[Family] = &[
         &[("outcome", &["published", "unchanged", "rejected", "unreachable"])],
     ),
     ("wakedock_config_reloads_total", "counter", false, &[("outcome", &["applied", "rejected"])]),
+    (
+        "wakedock_cuts_total",
+        "counter",
+        false,
+        &[(
+            "limit",
+            &["connections", "connections_per_address", "streams", "flood", "head", "body", "write"],
+        )],
+    ),
     ("wakedock_build_info", "gauge", false, &[]),
     ("process_cpu_seconds_total", "counter", false, &[]),
     ("process_resident_memory_bytes", "gauge", false, &[]),

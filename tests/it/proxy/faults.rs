@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use wakedock::domain::words::Reason;
+use wakedock::domain::words::{Limit, Reason};
 use wakedock::metrics::AnsweredBy;
 use wakedock::supervisor::handle::Message;
 
@@ -260,6 +260,7 @@ async fn idle_and_slow_clients_are_closed() {
         assert_eq!(seen.starts_with(b"HTTP/1.1 200 "), before == GET, "{before:?}");
     }
     super::rig::until("all are gone", || rig.plane.connections() == 0).await;
+    assert_eq!(rig.cuts.of(Limit::Head), 2, "the two that had begun");
 }
 
 /// The beginning of a head has the time of a head, and not that of an idle connection: as the first
@@ -320,6 +321,7 @@ async fn a_client_that_does_not_read_is_cut() {
     client.head().await;
     super::rig::until("it is cut", || service.handle.leases() == 0).await;
     super::rig::until("it is gone", || rig.plane.connections() == 0).await;
+    assert_eq!(rig.cuts.of(Limit::Write), 1);
 }
 
 /// Trap 19: no time limit on the whole of an answer. It flows for many times as long as any
@@ -355,23 +357,116 @@ async fn a_film_is_longer_than_any_timeout() {
     super::rig::until("the lease ends with the film", || service.handle.leases() == 0).await;
 }
 
+/// What each of these paths does to a request, and what the client is told.
+const FAULTS: &[(&str, &str, &str)] = &[
+    ("/reset-before", "502", "connection_terminated"),
+    ("/closed-before", "502", "connection_terminated"),
+    ("/reset-within", "502", "connection_terminated"),
+    ("/closed-within", "502", "connection_terminated"),
+    ("/garbage", "502", "http_protocol_error"),
+    ("/endless-interim", "502", "http_protocol_error"),
+    ("/endless-line", "502", "http_response_header_section_size"),
+    ("/endless-fields", "502", "http_response_header_section_size"),
+    ("/silent", "504", "http_response_timeout"),
+    ("/dripping-interim", "504", "http_response_timeout"),
+    ("/dripping-fields", "504", "http_response_timeout"),
+];
+
+async fn misbehave(mut wire: Wire<TcpStream>) {
+    while let Some(head) = wire.try_head().await {
+        let again = async |wire: &mut Wire<TcpStream>, first: &str, text: String, pause: u64| {
+            wire.send(first).await;
+            while tokio::io::AsyncWriteExt::write_all(&mut wire.stream, text.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+        };
+        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+        match head.split(' ').nth(1).unwrap() {
+            "/reset-before" => return reset(wire),
+            "/closed-before" => return,
+            "/reset-within" => {
+                wire.send("HTTP/1.1 200 OK\r\nContent-Le").await;
+                // Seen before the reset is.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return reset(wire);
+            }
+            "/closed-within" => return wire.send("HTTP/1.1 200 OK\r\nContent-Le").await,
+            "/garbage" => return wire.send("\x16\x03\x01\x02\r\n\r\n").await,
+            "/endless-interim" => return again(&mut wire, "", interim.repeat(100), 0).await,
+            "/endless-line" => {
+                return again(&mut wire, "HTTP/1.1 200 OK\r\nX: ", "x".repeat(64 * 1024), 0).await;
+            }
+            "/endless-fields" => {
+                return again(&mut wire, "HTTP/1.1 200 OK\r\n", "X: y\r\n".repeat(10_000), 0).await;
+            }
+            "/dripping-interim" => return again(&mut wire, "", interim.to_owned(), 20).await,
+            "/dripping-fields" => {
+                return again(&mut wire, "HTTP/1.1 200 OK\r\n", "X: y\r\n".to_owned(), 20).await;
+            }
+            "/silent" => drop(wire.rest().await),
+            _ => wire.send(OK).await,
+        }
+    }
+}
+
+/// Each fault: what the client is told, how soon, and that its next request is answered.
 #[tokio::test]
-async fn connections_over_the_limit_are_closed_and_the_others_unhurt() {
-    let (address, _) = mirror().await;
+async fn every_fault_has_its_answer_in_time_and_the_next_request_works() {
+    let (address, _) = upstream(|wire, _| misbehave(wire)).await;
     let service = Service::new("app", |_| {});
     service.open(address, 1);
+    let (handle, _) = service.rechecks();
     let mut config = config();
-    config.limits.connections = 2;
-    let rig = Rig::with(&config, &[("app.test", None, &service.handle)]);
-    let (mut one, mut two) = (rig.client().await, rig.client().await);
-    super::rig::until("both are in", || rig.plane.connections() == 2).await;
-    let mut three = rig.client().await;
-    assert!(three.rest().await.0.is_empty());
-    for client in [&mut one, &mut two] {
-        client.send(GET).await;
-        assert!(client.head().await.starts_with("HTTP/1.1 200 "));
+    config.timeouts.response_head = Some(Duration::from_millis(300));
+    let rig = Rig::with(&config, &[("app.test", None, &handle)]);
+    let mut client = rig.client().await;
+    for (path, status, error) in FAULTS {
+        // Also over a connection that is kept: what is stale must not be taken for it.
+        for kept in [false, true] {
+            if kept {
+                client.send(GET).await;
+                let head = client.head().await;
+                assert!(head.starts_with("HTTP/1.1 200 "), "before {path}: {head}");
+                client.body_of(&head).await;
+            }
+            let began = wakedock::clock::now();
+            client.send(GET.replace("/x", path)).await;
+            let head = client.head().await;
+            let took = wakedock::clock::now().since(began);
+            client.body_of(&head).await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {head}");
+            assert_eq!(field(&head, "proxy-status"), Some(&*format!("wakedock; error={error}")), "{path}");
+            assert!(took < Duration::from_millis(1500), "{path}: {took:?}");
+            client.send(GET).await;
+            let head = client.head().await;
+            assert!(head.starts_with("HTTP/1.1 200 "), "after {path}: {head}");
+            client.body_of(&head).await;
+        }
     }
-    drop(one);
-    super::rig::until("one is gone", || rig.plane.connections() == 1).await;
+    super::rig::until("all leases are back", || handle.leases() == 0).await;
+}
+
+/// No way leads there: the kernel says so at once, without a packet.
+#[tokio::test]
+async fn an_address_that_cannot_be_reached() {
+    let service = Service::new("app", |_| {});
+    service.open("255.255.255.255:80".parse().unwrap(), 1);
+    let (handle, looked) = service.rechecks();
+    let rig = Rig::new(&handle);
+    let began = wakedock::clock::now();
+    let answer = rig.ask(GET).await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert_eq!(field(&answer, "proxy-status"), Some("wakedock; error=destination_ip_unroutable"));
+    assert!(
+        wakedock::clock::now().since(began) < Duration::from_secs(3),
+        "{:?}",
+        wakedock::clock::now().since(began)
+    );
+    assert_eq!(looked.load(Ordering::SeqCst), 1);
+    let (address, _) = mirror().await;
+    handle.gate().open(
+        wakedock::domain::address::Upstream { address, generation: 2 },
+        wakedock::domain::time::Moment::START,
+    );
     assert!(rig.ask(GET).await.starts_with("HTTP/1.1 200 "));
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wakedock::domain::words::Limit;
+
 use super::frames::{
     CANCEL, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, PRIORITY,
     PROTOCOL_ERROR, RST_STREAM, SETTINGS, WINDOW_UPDATE, ask, fields, frame, get,
@@ -33,6 +35,8 @@ async fn costs_the_connection(first: &[u8], flood: impl Fn(u32) -> Vec<u8>) -> O
     let answer = rig.ask(GET).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     until("all leases are back", || service.handle.leases() == 0).await;
+    let counted = u64::from(reason != Some(PROTOCOL_ERROR));
+    assert_eq!(rig.cuts.of(Limit::Flood), counted, "ended for {reason:?}");
     reason
 }
 
@@ -200,6 +204,7 @@ async fn a_head_that_never_ends() {
     client.send(HEADERS, END_STREAM, 3, &get("/")).await;
     soon(client.is_left()).await;
     until("the connection is gone", || rig.plane.connections() == 0).await;
+    assert_eq!(rig.cuts.of(Limit::Head), 1);
     until("all leases are back", || service.handle.leases() == 0).await;
 }
 
@@ -262,6 +267,7 @@ async fn windows_that_never_open() {
         let reset = client.await_frame(|frame| frame.kind == RST_STREAM).await;
         assert_eq!(reset.reason(), CANCEL);
     }
+    assert_eq!(rig.cuts.of(Limit::Write), 64);
     until("all leases are back", || service.handle.leases() == 0).await;
     client.get(stream(64), "/next").await;
     client.send(WINDOW_UPDATE, 0, stream(64), &window(100_000)).await;
@@ -284,5 +290,6 @@ async fn more_streams_than_are_granted() {
     }
     let refused = client.await_frame(|frame| frame.kind == RST_STREAM).await;
     assert_eq!((refused.stream, refused.reason()), (stream(64), 7), "REFUSED_STREAM");
+    until("it is counted", || rig.cuts.of(Limit::Streams) == 1).await;
     until("the others are there", || service.handle.leases() == 64).await;
 }

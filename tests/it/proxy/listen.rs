@@ -59,6 +59,36 @@ fn a_socket_file_that_was_left_behind_is_replaced_and_others_are_not() {
     assert!(!path.exists(), "nothing stays behind");
 }
 
+/// A burst on a sleeping service waits in the kernel; nobody in it is refused.
+#[test]
+fn the_backlog_is_4096_or_what_the_system_grants() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let most = most.trim().parse::<usize>().unwrap().min(4096);
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proxy.sock");
+    let mut config = config();
+    config.listen = vec![Listen::Unix(path.clone())];
+    let _bound = bind(&config, Vec::new(), 1).unwrap();
+    let address = socket2::SockAddr::unix(&path).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking(), None);
+        let socket = socket.unwrap();
+        match socket.connect(&address) {
+            Ok(()) => waiting.push(socket),
+            Err(full) => {
+                assert_eq!(full.kind(), std::io::ErrorKind::WouldBlock, "{full}");
+                break;
+            }
+        }
+    }
+    // The kernel counts from nought.
+    assert_eq!(waiting.len(), most + 1);
+}
+
 /// `SO_REUSEPORT` must not let a second process in quietly.
 #[test]
 fn a_port_is_taken_by_one_only() {
@@ -93,6 +123,7 @@ async fn inherited_sockets_replace_what_is_configured() {
             false,
         ))),
         std::sync::Arc::clone(service.handle.metrics()),
+        wakedock::metrics::Cuts::default(),
     )
     .unwrap();
     let mut client = Wire::new(TcpStream::connect(address).await.unwrap());

@@ -19,7 +19,7 @@ use wakedock::domain::route::RouteTable;
 use wakedock::domain::service::ServiceSpec;
 use wakedock::domain::time::Moment;
 use wakedock::domain::words::Refusal;
-use wakedock::metrics::ServiceMetrics;
+use wakedock::metrics::{Cuts, ServiceMetrics};
 use wakedock::proxy::{DataPlane, ProxySettings, Routes, bind};
 use wakedock::supervisor::handle::{HoldLimit, Message, ServiceHandle};
 use wakedock::supervisor::lease::Lease;
@@ -61,6 +61,7 @@ pub(super) fn config() -> ProxyConfig {
             fields: 200,
             target: 32 * 1024,
             connections: 1000,
+            connections_per_address: 1000,
             streams: 64,
         },
     }
@@ -135,6 +136,7 @@ pub(super) struct Rig {
     pub(super) routes: Routes,
     pub(super) settings: Arc<ArcSwap<ProxySettings>>,
     pub(super) unknown: Arc<ServiceMetrics>,
+    pub(super) cuts: Cuts,
 }
 
 pub(super) fn table(routes: &[(&str, Option<&str>, &ServiceHandle)]) -> RouteTable<ServiceHandle> {
@@ -159,9 +161,16 @@ impl Rig {
         let routes = Arc::new(ArcSwap::from_pointee(table(routes)));
         let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(config, false)));
         let unknown = ServiceMetrics::new(ServiceName::parse("unknown").unwrap(), 2, wakedock::clock::now());
-        let plane = DataPlane::start(bound, Arc::clone(&routes), Arc::clone(&settings), Arc::clone(&unknown))
-            .unwrap();
-        Self { plane, address, routes, settings, unknown }
+        let cuts = Cuts::default();
+        let plane = DataPlane::start(
+            bound,
+            Arc::clone(&routes),
+            Arc::clone(&settings),
+            Arc::clone(&unknown),
+            cuts.clone(),
+        )
+        .unwrap();
+        Self { plane, address, routes, settings, unknown, cuts }
     }
 
     pub(super) async fn client(&self) -> Wire<TcpStream> {

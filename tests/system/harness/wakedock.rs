@@ -288,6 +288,10 @@ impl WakeDock {
         self.process.rss_kb()
     }
 
+    pub fn anonymous_kb(&self) -> u64 {
+        self.process.anonymous_kb()
+    }
+
     pub fn hup(&self) {
         self.process.hup();
     }
