@@ -183,6 +183,22 @@ async fn the_authority_replaces_the_same_host() {
     }
 }
 
+/// What h2 takes out before anybody sees it goes no further either.
+#[tokio::test]
+async fn a_fragment_and_a_pseudo_field_among_trailers_end_here() {
+    let service = Service::new("app", |_| {});
+    let (address, _) = mirror().await;
+    service.open(address, 1);
+    let rig = Rig::new(&service.handle);
+    let mut client = Client::new(rig.address, &[]).await;
+    client.send(HEADERS, END_HEADERS, 1, &fields(&but(":path", "/path?query#fragment"))).await;
+    client.send(DATA, 0, 1, b"hello").await;
+    client.send(HEADERS, END_HEADERS | END_STREAM, 1, &fields(&[(":path", "/evil")])).await;
+    let seen = String::from_utf8(client.is_answered(1).await).unwrap();
+    assert!(seen.starts_with("POST /path?query HTTP/1.1\r\n"), "{seen}");
+    assert!(seen.ends_with("\r\n\r\nhello") && !seen.contains("evil"), "{seen}");
+}
+
 /// The same on the way back: an answer over HTTP/2 that would have two meanings in HTTP/1.
 #[tokio::test]
 async fn an_answer_over_http2_with_two_lengths_is_a_502() {

@@ -151,6 +151,18 @@ async fn fields_of_an_answer_go_through_as_they_were_sent() {
     }
 }
 
+/// What hyper's parser makes of a reason phrase beyond ASCII: nothing, and nothing else.
+#[tokio::test]
+async fn a_reason_beyond_ascii_is_left_out() {
+    let answer = b"HTTP/1.1 299 s\xfc\xdf\r\nContent-Length: 2\r\n\r\nok".to_vec();
+    let (_service, rig, _told) = recording(vec![answer]).await;
+    let mut client = rig.client().await;
+    client.send("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n").await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 299 \r\n"), "{head}");
+    assert_eq!(client.body_of(&head).await, b"ok");
+}
+
 /// HEAD, 204, 205, 304 and odd codes: what has no body has none here, and the connection goes on.
 #[tokio::test]
 async fn answers_without_a_body_keep_their_heads() {
