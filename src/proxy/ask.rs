@@ -81,31 +81,23 @@ pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Hos
     if more.is_some() {
         return Err(Trouble::BadRequest("more than one Host"));
     }
-    let readable = |host: &http::HeaderValue| host.to_str().is_ok_and(|host| Host::read(host).is_some());
-    if !named.is_none_or(readable) {
-        return Err(Trouble::BadRequest("an odd Host"));
-    }
+    let odd = || Trouble::BadRequest("an odd Host");
+    let text = named.map(|host| host.to_str().map_err(|_| odd())).transpose()?;
+    let host = text.map(|text| Host::read(text).ok_or_else(odd)).transpose()?;
     // RFC 9112, 3.2.2: an absolute target's authority goes before Host; so does HTTP/2's own, where
     // the two may not differ (RFC 9113, 8.3.1).
-    let authority = match (uri.authority(), named) {
-        (Some(authority), Some(host))
-            if request.version() == Version::HTTP_2 && !is_same_host(authority.as_str(), host) =>
-        {
-            return Err(Trouble::BadRequest("a Host that is not the authority"));
-        }
-        (Some(authority), _) => authority.as_str(),
-        (None, Some(host)) => host.to_str().map_err(|_| Trouble::BadRequest("an odd Host"))?,
-        (None, None) => return Err(Trouble::BadRequest("no Host")),
-    };
-    Host::read(authority).ok_or(Trouble::BadRequest("an odd Host"))
+    let Some(authority) = uri.authority() else { return host.ok_or(Trouble::BadRequest("no Host")) };
+    if request.version() == Version::HTTP_2 && !text.is_none_or(|text| is_same_host(authority.as_str(), text))
+    {
+        return Err(Trouble::BadRequest("a Host that is not the authority"));
+    }
+    Host::read(authority.as_str()).ok_or_else(odd)
 }
 
 /// Whether both name the same host. A port that only one of them has is no difference.
-fn is_same_host(authority: &str, host: &http::HeaderValue) -> bool {
+fn is_same_host(authority: &str, host: &str) -> bool {
     let parts = |text| Some((Host::read(text)?, split_port(text)?.1));
-    let (Some((one, port)), Some((other, other_port))) =
-        (parts(authority), host.to_str().ok().and_then(parts))
-    else {
+    let (Some((one, port)), Some((other, other_port))) = (parts(authority), parts(host)) else {
         return false;
     };
     one.as_str() == other.as_str() && (port.is_empty() || other_port.is_empty() || port == other_port)
@@ -253,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_same_host() {
-        let same = |one, other: &'static str| is_same_host(one, &http::HeaderValue::from_static(other));
+        let same = is_same_host;
         assert!(
             same("app.test", "APP.test.") && same("app.test:80", "app.test") && same("[::1]", "[0::1]:80")
         );
