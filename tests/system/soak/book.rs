@@ -6,9 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many losses are shown.
-const SHOWN: usize = 50;
-
 /// What was wrong with an answer.
 #[derive(Debug)]
 pub struct Wrong(String);
@@ -102,20 +99,11 @@ impl Book {
             }
             Err(Wrong(wrong)) => {
                 page.lost += 1;
-                drop(pages);
-                self.lose(format!("{kind}, id {id}, asked at {at:.3?}, after {took:.3?}: {wrong}"));
+                let loss = format!("{kind}, id {id}, asked at {at:.3?}, after {took:.3?}: {wrong}");
+                self.losses.lock().unwrap_or_else(PoisonError::into_inner).push(loss);
                 false
             }
         }
-    }
-
-    fn lose(&self, loss: String) {
-        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
-        // Far more than these are one fault.
-        if losses.len() < SHOWN {
-            eprintln!("soak: LOST {loss}");
-        }
-        losses.push(loss);
     }
 
     /// How many were answered rightly, and how many were lost.

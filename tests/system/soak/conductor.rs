@@ -16,6 +16,9 @@ use super::verdict;
 /// upstream is kept, and the sweep that ends it.
 const QUIET: Duration = Duration::from_secs(75);
 
+/// About so many losses are shown: more of them are one fault.
+const SHOWN: usize = 50;
+
 pub struct Conductor {
     plan: Plan,
     dock: WakeDock,
@@ -26,7 +29,7 @@ pub struct Conductor {
     samples: Vec<Sample>,
     cuts: u32,
     edits: u32,
-    /// So many losses have been told of with what was logged before them.
+    /// So many losses have been told of.
     told: usize,
 }
 
@@ -140,15 +143,19 @@ impl Conductor {
         }
     }
 
-    /// The first losses are shown with what WakeDock logged just before.
+    /// Each loss is shown when it happens, the first with what WakeDock logged just before.
     fn tell_of_losses(&mut self, book: &Book) {
-        let (_, lost) = book.counts();
-        if lost > self.told && self.told < 10 {
+        let losses = book.losses();
+        if losses.len() == self.told || self.told >= SHOWN {
+            return;
+        }
+        losses[self.told..].iter().for_each(|loss| eprintln!("soak: LOST {loss}"));
+        if self.told < 5 {
             let log = self.dock.log();
             let lines: Vec<_> = log.lines().collect();
             lines[lines.len().saturating_sub(15)..].iter().for_each(|line| eprintln!("soak: log  {line}"));
         }
-        self.told = lost;
+        self.told = losses.len();
     }
 
     /// One line of figures: the medians of the last minute.
