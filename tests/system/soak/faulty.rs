@@ -105,7 +105,7 @@ pub fn crashing(book: &Book, door: &Door, chance: &mut Chance) {
                 (200, None, Ok(body)) if body == super::errand::pattern(0, count) => "200",
                 (200, None, Err(_)) => "cut",
                 (502, Some("upstream-error"), Ok(_)) => "502",
-                (503, Some("failed" | "backing-off"), Ok(_)) => "503",
+                (503, Some("failed" | "backing-off" | "engine-unavailable"), Ok(_)) => "503",
                 (504, Some("hold-timeout" | "upstream-timeout"), Ok(_)) => "504",
                 _ => return Err(format!("{path} was answered {status} {reason:?}").into()),
             })
@@ -122,6 +122,8 @@ pub fn never_healthy(book: &Book, door: &Door, chance: &mut Chance) {
             Ok(match (status, reason.as_deref()) {
                 (503, Some("failed")) => "failed",
                 (503, Some("backing-off")) => "backing-off",
+                // A cut of Docker's socket that lasts as long as this wake may.
+                (503, Some("engine-unavailable")) => "engine-unavailable",
                 _ => return Err(format!("answered {status} {reason:?}").into()),
             })
         });
