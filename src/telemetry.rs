@@ -100,10 +100,12 @@ where
     (subscriber, LogHandle { filter: handle, json })
 }
 
-/// Ours at `level`; what libraries say only where it is at least a warning, or all is traced.
+/// Ours at `level`; what libraries say only where it is at least a warning, or all is traced. h2 warns
+/// of each client that breaks its rules, without a word on who it is: a stranger could fill the log.
 fn targets(level: Level) -> Targets {
     let libraries = if level == Level::TRACE { Level::DEBUG } else { level.min(Level::WARN) };
-    Targets::new().with_default(libraries).with_target("wakedock", level)
+    let h2 = if level == Level::TRACE { Level::DEBUG } else { level.min(Level::ERROR) };
+    Targets::new().with_default(libraries).with_target("h2", h2).with_target("wakedock", level)
 }
 
 struct Clock;
@@ -318,6 +320,7 @@ mod tests {
         let text = written(Lines::Json, |_| {
             tracing::info!(target: "hyper::proto", "chatter");
             tracing::warn!(target: "hyper::proto", "trouble");
+            tracing::warn!(target: "h2::proto", "what a stranger did");
         });
         assert_eq!(text.lines().count(), 1, "{text}");
     }
