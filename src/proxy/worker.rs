@@ -139,9 +139,7 @@ impl Worker {
         let admitted = self.connections.admit(peer.address, &self.settings());
         admitted.map(|place| Permit::new(place, &self.open)).inspect_err(|limit| self.cuts.count(*limit))
     }
-}
 
-impl Worker {
     /// One more connection is told that there are too many. `None`: so many are being told already
     /// that it is not worth it.
     pub(super) fn turn_away(&self) -> Option<TurnedAway> {
