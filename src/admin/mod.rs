@@ -3,7 +3,9 @@
 //! It has a listener and a runtime of its own, so that a saturated data plane still answers here.
 
 mod ask;
+pub mod caller;
 mod health;
+pub mod problem;
 mod serve;
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use tokio::sync::watch;
 pub use health::{ConfigStatus, Stage};
 pub use serve::serve;
 
+use crate::admin::problem::Problem;
 use crate::metrics::ProcessMetrics;
 use crate::store::Store;
 use crate::supervisor::fleet::Fleet;
@@ -52,12 +55,7 @@ async fn metrics(axum::extract::State(state): axum::extract::State<AdminState>) 
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
-/// An error as RFC 9457 has it. `kind` is stable and names the problem.
-fn problem(status: StatusCode, kind: &str, title: &str) -> impl IntoResponse + use<> {
-    let body = serde_json::json!({
-        "type": format!("/problems/{kind}"),
-        "title": title,
-        "status": status.as_u16(),
-    });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string())
+/// An error in a few words.
+fn problem(status: StatusCode, kind: &str, title: &str) -> Problem {
+    Problem::new(status, kind, title)
 }

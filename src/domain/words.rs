@@ -107,6 +107,35 @@ words! {
 }
 
 words! {
+    /// What a person or a program may do. Each may also do what those before it may.
+    Role {
+        /// Reads.
+        Viewer => "viewer",
+        /// Wakes and stops too, and edits the services it owns.
+        User => "user",
+        /// Everything.
+        Admin => "admin",
+    }
+}
+
+words! {
+    /// Where a value of a service comes from. The later of two that say the same key holds; the first
+    /// claim to a host stands, from the last of these to the first.
+    Origin {
+        /// Nobody said anything.
+        Default => "default",
+        /// `defaults` in the configuration file, or the environment.
+        Shared => "defaults",
+        /// A label of the container.
+        Label => "label",
+        /// The API or the dashboard.
+        Api => "api",
+        /// The service's entry in the configuration file.
+        File => "file",
+    }
+}
+
+words! {
     /// Why WakeDock answered a request itself: the value of `X-WakeDock`.
     Reason {
         Waking => "waking",

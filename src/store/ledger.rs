@@ -11,6 +11,7 @@ use crate::clock;
 use crate::domain::name::ServiceName;
 use crate::domain::time::Timestamp;
 use crate::store::error::{CommitError, ReadStoreError};
+use crate::store::job::Job;
 use crate::store::memory::{
     ServiceState, Session, SessionEnd, SessionReady, SessionStart, States, StopIntent, StoreHealth, Wake,
     WakeFailed,
@@ -175,6 +176,7 @@ pub(super) struct Ledger {
     waiting: Vec<Answer>,
     intents: Vec<PendingIntent>,
     reads: Vec<Read>,
+    jobs: Vec<Job>,
     outage: Option<Outage>,
     /// Finished sessions that were lost and are not counted yet.
     lost: u64,
@@ -190,6 +192,7 @@ pub(super) struct Batch {
     waiting: Vec<Answer>,
     intents: Vec<PendingIntent>,
     pub(super) reads: Vec<(Read, Option<Session>)>,
+    pub(super) jobs: Vec<Job>,
     /// Nothing comes after this one.
     pub(super) last: bool,
 }
@@ -251,6 +254,12 @@ impl Ledger {
     pub(super) fn read(&mut self, read: Read) {
         if !self.ended {
             self.reads.push(read);
+        }
+    }
+
+    pub(super) fn job(&mut self, job: Job) {
+        if !self.ended {
+            self.jobs.push(job);
         }
     }
 
@@ -326,7 +335,11 @@ impl Ledger {
     fn is_idle(&self) -> bool {
         let nothing_to_save = self.outage.is_some()
             || (self.dirty.is_empty() && self.finished.is_empty() && self.waiting.is_empty());
-        nothing_to_save && self.intents.is_empty() && self.reads.is_empty() && !self.closing
+        nothing_to_save
+            && self.intents.is_empty()
+            && self.reads.is_empty()
+            && self.jobs.is_empty()
+            && !self.closing
     }
 
     fn take(&mut self) -> Batch {
@@ -343,6 +356,7 @@ impl Ledger {
         Batch {
             states,
             reads: reads.collect(),
+            jobs: std::mem::take(&mut self.jobs),
             finished: std::mem::take(&mut self.finished),
             waiting: std::mem::take(&mut self.waiting),
             intents: std::mem::take(&mut self.intents),

@@ -7,12 +7,14 @@
 //! more memory however long that lasts; only history is dropped, and counted.
 
 mod error;
+mod job;
 mod ledger;
 mod memory;
 mod open;
 mod record;
 mod rehearsal;
 mod schema;
+mod tables;
 mod writer;
 
 use std::future::Future;
@@ -26,12 +28,15 @@ use redb::StorageBackend;
 use tokio::sync::{oneshot, watch};
 
 pub use error::{CommitError, OpenStoreError, ReadStoreError};
+pub use job::ChangeError;
 pub use memory::{
     Activity, Remembered, ServiceMemory, Session, SessionEnd, SessionReady, SessionStart, SessionStop,
     StopIntent, StoreHealth, Wake, WakeFailed,
 };
+pub use tables::{Interrupted, Order, Reading, StorageFault, Table, Writing};
 
 use crate::domain::name::ServiceName;
+use job::Job;
 use ledger::{Read, Shared};
 use open::Opener;
 use writer::Writer;
@@ -156,6 +161,34 @@ impl Store {
         let (answer, read) = oneshot::channel();
         self.0.shared.write(|ledger| ledger.read(Read { service, limit, answer }));
         read.await.unwrap_or(Err(ReadStoreError::Closed))
+    }
+
+    /// Changes tables in one commit of its own, on the store's thread. When it returns, the change
+    /// would survive a power cut.
+    ///
+    /// # Errors
+    /// The caller's refusal, or [`CommitError`], at once while the store is away. Then nothing is
+    /// written.
+    pub async fn change<T: Send + 'static, E: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Writing<'_>) -> Result<T, Interrupted<E>> + Send + 'static,
+    ) -> Result<T, ChangeError<E>> {
+        let (answer, done) = oneshot::channel();
+        self.0.shared.write(|ledger| ledger.job(Job::change(work, answer)));
+        done.await.unwrap_or(Err(ChangeError::Commit(CommitError::Closed)))
+    }
+
+    /// Reads tables as they are after every change that was asked for before.
+    ///
+    /// # Errors
+    /// As [`Store::change`].
+    pub async fn read<T: Send + 'static, E: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reading<'_>) -> Result<T, Interrupted<E>> + Send + 'static,
+    ) -> Result<T, ChangeError<E>> {
+        let (answer, done) = oneshot::channel();
+        self.0.shared.write(|ledger| ledger.job(Job::read(work, answer)));
+        done.await.unwrap_or(Err(ChangeError::Commit(CommitError::Closed)))
     }
 
     /// Whether the store can write.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::domain::time::Moment;
 use crate::store::error::{CommitError, Fault, ReadStoreError, guarded};
+use crate::store::job::Job;
 use crate::store::ledger::{Batch, Read, Shared};
 use crate::store::memory::Session;
 use crate::store::open::Opener;
@@ -76,10 +77,13 @@ impl Writer {
             let patience = (!was_open).then(|| self.retry_at.since(clock::now()));
             let mut batch = self.shared.take(patience);
             let done = batch.last && batch.is_clean();
-            let reads = std::mem::take(&mut batch.reads);
+            let (reads, jobs) = (std::mem::take(&mut batch.reads), std::mem::take(&mut batch.jobs));
             let saved = self.save(batch);
             for (read, open) in reads {
                 self.answer(read, open);
+            }
+            for job in jobs {
+                self.work_on(job);
             }
             if saved && done {
                 return Ok(());
@@ -129,6 +133,13 @@ impl Writer {
                 let reason = Arc::clone(&self.reason);
                 let _ = read.answer.send(Err(ReadStoreError::Unavailable { reason }));
             }
+        }
+    }
+
+    fn work_on(&mut self, job: Job) {
+        if let Err(fault) = job.run(self.database.as_ref().ok_or(&self.reason)) {
+            self.broke(&fault);
+            self.shared.fail(Batch::default(), &self.reason);
         }
     }
 
