@@ -22,6 +22,7 @@ pub use serve::serve;
 use crate::admin::problem::Problem;
 use crate::metrics::ProcessMetrics;
 use crate::store::Store;
+use crate::supervisor::catalog::CatalogHandle;
 use crate::supervisor::fleet::Fleet;
 use crate::supervisor::publish::PublishState;
 
@@ -29,6 +30,7 @@ use crate::supervisor::publish::PublishState;
 #[derive(Clone, Debug)]
 pub struct AdminState {
     pub fleet: Arc<Fleet>,
+    pub catalog: CatalogHandle,
     pub process: ProcessMetrics,
     pub store: Store,
     pub stage: watch::Receiver<Stage>,

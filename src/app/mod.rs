@@ -28,6 +28,7 @@ use crate::ports::{CaddyAdmin, ContainerEngine};
 use crate::probe::NetProber;
 use crate::proxy::{self, DataPlane, DrainOutcome, ProxySettings};
 use crate::store::Store;
+use crate::supervisor::catalog::{self, CatalogHandle};
 use crate::supervisor::fleet::{Fleet, Parts};
 use crate::supervisor::publish::{Publisher, PublisherHandle};
 use crate::telemetry::{self, Lines, LogHandle};
@@ -74,8 +75,8 @@ pub fn serve(loaded: Loaded) -> Result<Ended, StartError> {
                 );
             }
         }
-        let (app, bound) = App::build(loaded, logs).await?;
-        app.run(bound).await
+        let (app, bound) = App::build(&loaded, logs).await?;
+        app.run(loaded, bound).await
     })
 }
 
@@ -94,6 +95,7 @@ struct App {
     logs: LogHandle,
     process: ProcessMetrics,
     fleet: Arc<Fleet>,
+    catalog: CatalogHandle,
     settings: Arc<ArcSwap<ProxySettings>>,
     stage: watch::Sender<Stage>,
     config_status: watch::Sender<ConfigStatus>,
@@ -103,7 +105,7 @@ struct App {
 impl App {
     /// Binds every socket and opens the store: what can fail, fails here. Ports come first: one that
     /// is taken leaves no folder and no file behind.
-    async fn build(loaded: Loaded, logs: LogHandle) -> Result<(Self, proxy::Bound), StartError> {
+    async fn build(loaded: &Loaded, logs: LogHandle) -> Result<(Self, proxy::Bound), StartError> {
         let config = loaded.config.clone();
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -139,10 +141,13 @@ impl App {
         });
         let listens: Vec<Listen> = bound.addresses().iter().map(|address| address.0.clone()).collect();
         let publisher = start_publisher(&config, &listens, admin_address, &process);
+        let catalog =
+            CatalogHandle::new(catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone() });
         let (stage, stage_seen) = watch::channel(Stage::Starting);
         let (config_status, config_seen) = watch::channel(ConfigStatus::Current);
         let state = AdminState {
             fleet: Arc::clone(&fleet),
+            catalog: catalog.clone(),
             process: process.clone(),
             store,
             stage: stage_seen,
@@ -152,7 +157,7 @@ impl App {
         tokio::spawn(admin::serve(admin, admin::router(state)));
         reload::watch_engine(&fleet, &process);
         let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(&config.proxy, config.log.access)));
-        let (watcher, reload_now) = ConfigWatcher::new(&loaded, process_env().collect());
+        let (watcher, reload_now) = ConfigWatcher::new(loaded, process_env().collect());
         let app = Self {
             config,
             watcher,
@@ -160,6 +165,7 @@ impl App {
             logs,
             process,
             fleet,
+            catalog,
             settings,
             stage,
             config_status,
@@ -168,14 +174,15 @@ impl App {
         Ok((app, bound))
     }
 
-    async fn run(mut self, bound: proxy::Bound) -> Result<Ended, StartError> {
+    async fn run(mut self, loaded: Loaded, bound: proxy::Bound) -> Result<Ended, StartError> {
         let signals = |kind| signal(kind).map_err(StartError::Signals);
         let (mut term, mut interrupt, mut hangup) = (
             signals(SignalKind::terminate())?,
             signals(SignalKind::interrupt())?,
             signals(SignalKind::hangup())?,
         );
-        self.fleet.apply(&self.config.services);
+        self.catalog.configure(&loaded);
+        drop(loaded);
         self.fleet.reconcile(FIRST_LOOK).await;
         let plane = DataPlane::start(
             bound,
@@ -185,10 +192,10 @@ impl App {
             self.process.cuts(),
         )
         .map_err(StartError::Workers)?;
-        self.publisher.set_sites(self.fleet.hosts());
+        self.catalog.begin_to_publish();
         self.stage.send_replace(Stage::Serving);
         watchdog::ready();
-        tracing::info!(services = self.config.services.len(), "serving");
+        tracing::info!(services = self.fleet.services().len(), "serving");
         tokio::spawn(limits::keep_memory_small(plane.parkings()));
         loop {
             tokio::select! {

@@ -24,13 +24,12 @@ impl App {
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
+        self.catalog.configure(&loaded);
         let config = loaded.config;
         let waiting = restart_needed(&self.config, &config);
-        self.fleet.apply(&config.services);
         self.fleet.set_max_held(config.proxy.max_held);
         self.settings.store(Arc::new(ProxySettings::new(&config.proxy, config.log.access)));
         self.publisher.set_config(config.caddy.clone());
-        self.publisher.set_sites(self.fleet.hosts());
         self.logs.set_level(config.log.level);
         self.logs.set_lines(lines(config.log.format));
         self.process.reloaded(ConfigReload::Applied);

@@ -14,6 +14,7 @@ use crate::config::keys::CONFIG;
 use crate::config::problem::{ConfigProblems, Fault, Place, Problem, Warning};
 use crate::config::report::Report;
 use crate::config::service::{DEFAULTS, Draft, SERVICE};
+use crate::config::sources::{FileSources, Layer};
 use crate::config::yaml::{self, Document};
 use crate::config::{Config, kind};
 
@@ -28,6 +29,8 @@ const LONGEST_FILE: u64 = 16 << 20;
 pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Warning>,
+    /// What it says about services, key by key.
+    pub sources: FileSources,
     /// The file it came from; `None`: there is none, and the defaults hold.
     pub file: Option<PathBuf>,
     /// Of the file's content, to tell an edit from a touch.
@@ -189,9 +192,9 @@ pub(super) fn assemble(
     for (name, hint) in &environment.unknown {
         report.warning(name, format!("is not a variable that WakeDock reads: {hint}"));
     }
-    let config = read(&values, &mut report);
+    let (config, sources) = read(&values, &mut report);
     let warnings = report.finish()?;
-    Ok(Loaded { config, warnings, file, fingerprint: source.as_ref().map(Source::fingerprint) })
+    Ok(Loaded { config, warnings, sources, file, fingerprint: source.as_ref().map(Source::fingerprint) })
 }
 
 fn shaped(source: &Source, document: Document, emptiness: Emptiness) -> Result<Document, ConfigProblems> {
@@ -208,15 +211,17 @@ fn shaped(source: &Source, document: Document, emptiness: Emptiness) -> Result<D
 }
 
 /// Reads every key. With problems in the report the configuration is worth nothing.
-fn read(values: &Value, report: &mut Report) -> Config {
+fn read(values: &Value, report: &mut Report) -> (Config, FileSources) {
     let mut config = Config::default();
     CONFIG.read("", values, &mut config, report);
+    let mut sources = FileSources::default();
     let mut defaults = Draft::new();
     if let Some(value) = values.find_ref("defaults") {
         defaults.read(&DEFAULTS, "defaults", value, report);
+        sources.defaults = Layer::given(&DEFAULTS, "defaults", value, report);
     }
     let drafts = match values.find_ref("services") {
-        Some(Value::Array(_, items)) => read_services(items, &defaults, report),
+        Some(Value::Array(_, items)) => read_services(items, &defaults, &mut sources, report),
         Some(other) => {
             let mend = "write `services: []`, or a list of entries, each like `- name: app`";
             let reason = format!("is {}, and a list is wanted", kind::noun(other));
@@ -227,13 +232,22 @@ fn read(values: &Value, report: &mut Report) -> Config {
     };
     check::settings(&config, report);
     config.services = check::services(drafts, config.domain.as_deref(), report);
-    config
+    (config, sources)
 }
 
-fn read_services(items: &[Value], defaults: &Draft, report: &mut Report) -> Vec<Draft> {
+fn read_services(
+    items: &[Value],
+    defaults: &Draft,
+    sources: &mut FileSources,
+    report: &mut Report,
+) -> Vec<Draft> {
     let read = |(index, item)| {
         let mut draft = defaults.clone();
-        draft.read(&SERVICE, &format!("services[{index}]"), item, report);
+        let base = format!("services[{index}]");
+        draft.read(&SERVICE, &base, item, report);
+        if let Some(name) = &draft.name {
+            sources.services.push((name.clone(), Layer::given(&SERVICE, &base, item, report)));
+        }
         draft
     };
     items.iter().enumerate().map(read).collect()

@@ -13,6 +13,7 @@ mod print;
 mod problem;
 mod report;
 mod service;
+mod sources;
 mod table;
 mod units;
 mod watch;
@@ -29,6 +30,7 @@ pub use env::process_env;
 pub use load::{Loaded, load, source_of};
 pub use print::effective;
 pub use problem::{ConfigProblems, Fault, Place, Problem, Warning};
+pub use sources::{FileSources, Layer, SourceProblem, values};
 pub use units::{format_duration, format_size, parse_duration, parse_size};
 pub use watch::{ConfigWatcher, ReloadHandle};
 

@@ -8,8 +8,8 @@ use figment::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::config::kind::{
-    Address, AsciiPath, Container, Count, Flag, Host, Kind, Many, Maybe, Patience, Service, Span,
-    StatusRange, Text, UrlPath, Word, Words,
+    Address, AsciiPath, Container, Count, Flag, Host, Icon, Kind, Line, Many, Maybe, Patience, Service, Span,
+    StatusRange, Text, UrlPath, UserName, Word, Words,
 };
 use crate::config::problem::{Fault, Faults};
 use crate::config::report::Report;
@@ -39,6 +39,9 @@ pub(super) struct Draft {
     readiness: ReadinessDraft,
     pub(super) idle: IdlePolicy,
     waiting_page: WaitingPage,
+    group: Option<String>,
+    icon: Option<String>,
+    owners: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -154,6 +157,12 @@ static IDENTITY: &[Key<Draft>] = &[
         example "/app"
     ),
     key!(container, Maybe<Container>, "The container, by name: one made anew under it is the same service."),
+    key!(
+        owners,
+        Many<UserName, 0>,
+        "Users who may edit it without being admins. No label gives it.",
+        example "[ada]"
+    ),
 ];
 
 static OPTIONS: &[Key<Draft>] = &[
@@ -223,6 +232,8 @@ static OPTIONS: &[Key<Draft>] = &[
         Flag,
         "Shows the container's last log lines to everybody when a wake failed."
     ),
+    key!(group, Maybe<Line<64>>, "The heading it is shown under.", example "Media"),
+    key!(icon, Maybe<Icon>, "What is shown beside its name: an emoji, or a few letters.", example "🎬"),
 ];
 
 static GROUPS: &[Group] = &[
@@ -248,15 +259,18 @@ static LATER: &[Refused] = &[
     later("depends_on"),
     later("keep_awake"),
     later("ignore"),
-    later("group"),
-    later("icon"),
     later("idle.cpu_below"),
     later("idle.memory_below"),
     later("idle.network_below"),
 ];
 
-static NOT_SHARED: &[Refused] =
-    &[not_shared("name"), not_shared("hosts"), not_shared("path"), not_shared("container")];
+static NOT_SHARED: &[Refused] = &[
+    not_shared("name"),
+    not_shared("hosts"),
+    not_shared("path"),
+    not_shared("container"),
+    not_shared("owners"),
+];
 
 const fn not_shared(path: &'static str) -> Refused {
     Refused { path, reason: "belongs to one service", mend: "write it in the entry of the service" }
@@ -281,6 +295,9 @@ impl Draft {
             readiness: ReadinessDraft::default(),
             idle: IdlePolicy::default(),
             waiting_page: WaitingPage::default(),
+            group: None,
+            icon: None,
+            owners: Vec::new(),
         }
     }
 
@@ -311,6 +328,9 @@ impl Draft {
             readiness: ReadinessDraft { kind, path, status },
             idle: spec.idle.clone(),
             waiting_page: spec.waiting_page.clone(),
+            group: spec.group.clone(),
+            icon: spec.icon.clone(),
+            owners: spec.owners.clone(),
         }
     }
 
@@ -394,6 +414,9 @@ impl Draft {
             readiness: self.readiness.into_readiness(),
             idle: self.idle,
             waiting_page: self.waiting_page,
+            group: self.group,
+            icon: self.icon,
+            owners: self.owners,
         }
     }
 }

@@ -32,6 +32,12 @@ pub struct ServiceSpec {
     pub readiness: Readiness,
     pub idle: IdlePolicy,
     pub waiting_page: WaitingPage,
+    /// Under which heading it is shown; nothing else depends on it.
+    pub group: Option<String>,
+    /// A few characters shown beside its name: an emoji, most often. Never a URL.
+    pub icon: Option<String>,
+    /// Names of the users who may edit it without being admins.
+    pub owners: Vec<String>,
 }
 
 impl ServiceSpec {
@@ -54,6 +60,9 @@ impl ServiceSpec {
             readiness: Readiness::Default,
             idle: IdlePolicy::default(),
             waiting_page: WaitingPage::default(),
+            group: None,
+            icon: None,
+            owners: Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Services: one actor each, all of them as a fleet, and what keeps them in step with Docker.
 
 mod actor;
+pub mod catalog;
 mod chronicle;
 pub mod fleet;
 pub mod handle;

@@ -4,6 +4,7 @@
 mod names;
 mod net;
 mod plain;
+mod shown;
 
 use figment::value::Value;
 use serde_json::{Value as Json, json};
@@ -13,6 +14,8 @@ pub(super) use net::{CaddyAdmin, DockerApi, ListenAt, Network, SocketAddress};
 pub(super) use plain::{
     Bytes, Count, FileMode, FilePath, Flag, Glob, Group, Patience, Span, Text, Word, Words,
 };
+
+pub(super) use shown::{Icon, Line, UserName};
 
 use crate::config::problem::{Fault, Faults};
 use crate::config::yaml;

@@ -60,7 +60,11 @@ const MALFORMED: &[(&str, &str, &str)] = &[
         "not done yet",
     ),
     ("services: [{ name: a, container: a, hosts: [], ignore: [] }]", "services[0].ignore", "not done yet"),
-    ("services: [{ name: a, container: a, hosts: [], group: g }]", "services[0].group", "not done yet"),
+    ("services: [{ name: a, container: a, hosts: [], group: ' ' }]", "services[0].group", "empty"),
+    ("services: [{ name: a, container: a, hosts: [], icon: 'https://x/y' }]", "services[0].icon", "no emoji"),
+    ("services: [{ name: a, container: a, hosts: [], owners: ada }]", "services[0].owners", "list"),
+    ("services: [{ name: a, container: a, hosts: [], owners: ['a b'] }]", "services[0].owners[0]", "' '"),
+    ("defaults: { owners: [ada] }", "defaults.owners", "one service"),
     (
         "services: [{ name: a, container: a, hosts: [], idle: { cpu_below: 5% } }]",
         "services[0].idle.cpu_below",
