@@ -2,6 +2,7 @@
 //!
 //! It has a listener and a runtime of its own, so that a saturated data plane still answers here.
 
+pub mod api;
 mod ask;
 pub mod caller;
 mod health;
@@ -45,6 +46,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics))
         .route("/caddy/ask", get(ask::ask))
+        .merge(api::routes())
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")

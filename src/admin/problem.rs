@@ -23,13 +23,14 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     #[serde(skip)]
     #[schema(ignore)]
-    fields: HeaderMap,
+    /// Boxed, so that a problem is small as the error of a function.
+    fields: Option<Box<HeaderMap>>,
 }
 
 /// What is wrong with one part of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where it stands in the body (RFC 6901): `/idle/stop_after`.
+    /// Where it stands in the body (RFC 6901): `/idle/stop_after`; `?limit` for a parameter.
     pub pointer: String,
     /// What is wrong, as a sentence that begins with the key.
     pub detail: String,
@@ -46,7 +47,7 @@ impl Problem {
             status: status.as_u16(),
             detail: None,
             errors: Vec::new(),
-            fields: HeaderMap::new(),
+            fields: None,
         }
     }
 
@@ -65,7 +66,7 @@ impl Problem {
     /// A header field of the answer.
     #[must_use]
     pub fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.fields.insert(name, value);
+        self.fields.get_or_insert_default().insert(name, value);
         self
     }
 }
@@ -77,6 +78,6 @@ impl IntoResponse for Problem {
         let body = serde_json::to_string(&self).unwrap_or_default();
         let fields =
             [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
-        (status, self.fields, fields, body).into_response()
+        (status, self.fields.map(|own| *own).unwrap_or_default(), fields, body).into_response()
     }
 }

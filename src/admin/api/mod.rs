@@ -1,0 +1,31 @@
+//! `/api/v1`: everything that programs may ask and order, and its OpenAPI document.
+//!
+//! A part adds its operations as an [`ApiRouter`] in [`operations`]; each handler carries
+//! `#[utoipa::path]`, so that the document cannot fall behind the routes.
+
+mod accept;
+mod openapi;
+pub mod page;
+pub mod query;
+pub mod router;
+pub mod services;
+pub mod wire;
+
+pub use openapi::document;
+pub use router::ApiRouter;
+pub(crate) use router::at;
+
+use axum::Router;
+
+use crate::admin::AdminState;
+
+/// Every operation of the API.
+#[must_use]
+pub fn operations() -> ApiRouter {
+    ApiRouter::new().json(at!("/api/v1/openapi.json": get openapi::get_open_api)).merge(services::routes())
+}
+
+/// The routes under `/api/v1`.
+pub fn routes() -> Router<AdminState> {
+    operations().into_router()
+}

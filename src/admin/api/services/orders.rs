@@ -1,0 +1,223 @@
+//! Orders to one service: wake, stop, restart. Each may be given again without doing more, and its
+//! answer may wait for the end: `?wait=30s`, or `Prefer: wait=30` (RFC 7240).
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use utoipa::IntoParams;
+
+use crate::admin::api::query::{FromQuery, Given, Query};
+use crate::admin::api::services::wire::Service;
+use crate::admin::api::services::{Named, unknown_service};
+use crate::admin::problem::Problem;
+use crate::clock;
+use crate::domain::time::Moment;
+use crate::domain::words::{Phase, StopCause, WakeCause};
+use crate::supervisor::handle::{ServiceHandle, Snapshot};
+
+/// A client waits this long at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+/// An answer that does not wait for the end still shows that it began.
+const BEGINNING: Duration = Duration::from_millis(250);
+
+/// How long the answer may wait.
+#[derive(Debug, Clone, Copy, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Waiting {
+    /// Answer when it is done, or after this long at the latest: `30s`; at most `5m`.
+    /// The field `Prefer: wait=30` says the same in seconds.
+    #[param(value_type = String, required = false)]
+    wait: Option<Duration>,
+}
+
+impl FromQuery for Waiting {
+    const KNOWN: &'static [&'static str] = &["wait"];
+
+    fn read(given: &mut Given) -> Self {
+        Self { wait: given.duration("wait", LONGEST_WAIT) }
+    }
+}
+
+/// The patience of a request, and whether it was a preference that the answer has to own up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Patience {
+    time: Duration,
+    preferred: Option<u64>,
+}
+
+impl Patience {
+    fn new(waiting: Waiting, headers: &HeaderMap) -> Self {
+        if let Some(time) = waiting.wait {
+            return Self { time, preferred: None };
+        }
+        // What cannot be understood is not honoured, as the RFC has it.
+        let preferred = headers
+            .get_all("prefer")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .find_map(|preference| {
+                let (name, value) = preference.split(';').next()?.split_once('=')?;
+                name.trim()
+                    .eq_ignore_ascii_case("wait")
+                    .then(|| value.trim().trim_matches('"').parse().ok())?
+            })
+            .map(|seconds: u64| seconds.min(LONGEST_WAIT.as_secs()));
+        Self { time: Duration::from_secs(preferred.unwrap_or(0)), preferred }
+    }
+
+    fn applied(self, mut response: Response) -> Response {
+        if let Some(seconds) = self.preferred
+            && let Ok(value) = HeaderValue::from_str(&format!("wait={seconds}"))
+        {
+            response.headers_mut().insert(HeaderName::from_static("preference-applied"), value);
+        }
+        response
+    }
+}
+
+/// Where an order has led so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum So {
+    /// It goes on.
+    Far,
+    Done,
+    /// It ended in another way than was ordered.
+    Failed,
+}
+
+/// Waits until an order is done, as far as the client's patience goes, and answers.
+async fn answer(handle: &ServiceHandle, patience: Patience, so: impl Fn(&Snapshot) -> So + Copy) -> Response {
+    let mut snapshots = handle.watch();
+    let first = snapshots.borrow().clone();
+    let began = |snapshot: &Snapshot| *snapshot != first || so(snapshot) != So::Far;
+    let _ = tokio::time::timeout(BEGINNING, snapshots.wait_for(began)).await;
+    let ended = snapshots.wait_for(|snapshot| so(snapshot) != So::Far);
+    let end = match tokio::time::timeout(patience.time, ended).await {
+        Ok(Ok(snapshot)) => so(&snapshot),
+        Ok(Err(_)) => return unknown_service().into_response(),
+        Err(_) => So::Far,
+    };
+    let response = match end {
+        So::Done => Json(Service::new(handle)).into_response(),
+        So::Failed => failed(handle).into_response(),
+        So::Far => {
+            let location = format!("/api/v1/services/{}", handle.name());
+            (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Service::new(handle))).into_response()
+        }
+    };
+    patience.applied(response)
+}
+
+fn failed(handle: &ServiceHandle) -> Problem {
+    let snapshot = handle.snapshot();
+    match snapshot.failure {
+        Some(failure) => {
+            let wait = clock::wall_at(failure.retry_at).since(clock::wall()).as_secs().max(1);
+            Problem::new(StatusCode::BAD_GATEWAY, "wake-failed", "The service could not be woken")
+                .detail(failure.reason.clone())
+                .field(header::RETRY_AFTER, HeaderValue::from(wait))
+        }
+        None => Problem::new(StatusCode::CONFLICT, "overtaken", "Somebody else ordered otherwise meanwhile")
+            .detail(format!("The service is {} now.", snapshot.phase)),
+    }
+}
+
+/// How far a wake is that was ordered at `since`.
+fn woken(snapshot: &Snapshot, since: Moment) -> So {
+    match snapshot.phase {
+        Phase::Ready => So::Done,
+        Phase::Failed if snapshot.since >= since => So::Failed,
+        // Stopped by somebody else on the way.
+        Phase::Asleep if snapshot.since >= since => So::Failed,
+        Phase::Asleep | Phase::Waking | Phase::Stopping | Phase::Failed => So::Far,
+    }
+}
+
+fn stopped(snapshot: &Snapshot) -> So {
+    match snapshot.phase {
+        Phase::Asleep | Phase::Failed => So::Done,
+        Phase::Waking | Phase::Ready | Phase::Stopping => So::Far,
+    }
+}
+
+/// Wake a service
+///
+/// Does nothing where it is ready, and no more where it wakes already. A wake by hand ends the
+/// back-off after one that failed.
+#[utoipa::path(
+    post, path = "/api/v1/services/{name}/wake", tag = "services", operation_id = "wakeService",
+    params(("name" = String, Path, description = "The service's name"), Waiting),
+    responses(
+        (status = 200, description = "It is ready", body = Service),
+        (status = 202, description = "It wakes", body = Service),
+        (status = 502, description = "The wake failed", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn wake_service(
+    Named(handle): Named,
+    Query(waiting): Query<Waiting>,
+    headers: HeaderMap,
+) -> Response {
+    let since = clock::now();
+    handle.wake(WakeCause::Manual);
+    answer(&handle, Patience::new(waiting, &headers), |snapshot| woken(snapshot, since)).await
+}
+
+/// Stop a service
+///
+/// Also where somebody uses it. Does nothing where it sleeps.
+#[utoipa::path(
+    post, path = "/api/v1/services/{name}/stop", tag = "services", operation_id = "stopService",
+    params(("name" = String, Path, description = "The service's name"), Waiting),
+    responses(
+        (status = 200, description = "It sleeps", body = Service),
+        (status = 202, description = "It is stopping", body = Service),
+    ),
+)]
+pub(super) async fn stop_service(
+    Named(handle): Named,
+    Query(waiting): Query<Waiting>,
+    headers: HeaderMap,
+) -> Response {
+    handle.stop(StopCause::Manual);
+    answer(&handle, Patience::new(waiting, &headers), stopped).await
+}
+
+/// Restart a service
+///
+/// Stops it, and wakes it when it is off. One that sleeps is woken.
+#[utoipa::path(
+    post, path = "/api/v1/services/{name}/restart", tag = "services", operation_id = "restartService",
+    params(("name" = String, Path, description = "The service's name"), Waiting),
+    responses(
+        (status = 200, description = "It is ready again", body = Service),
+        (status = 202, description = "It is on its way", body = Service),
+        (status = 502, description = "The wake failed", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn restart_service(
+    Named(handle): Named,
+    Query(waiting): Query<Waiting>,
+    headers: HeaderMap,
+) -> Response {
+    let since = clock::now();
+    // The restart belongs to the service: it goes on where the client goes away.
+    let (woken_at, wakes) = tokio::sync::watch::channel(None);
+    let restarted = handle.clone();
+    tokio::spawn(async move {
+        restarted.stop(StopCause::Manual);
+        let mut snapshots = restarted.watch();
+        if snapshots.wait_for(|snapshot| stopped(snapshot) == So::Done).await.is_ok() {
+            woken_at.send_replace(Some(clock::now()));
+            restarted.wake(WakeCause::Manual);
+        }
+    });
+    let so = |snapshot: &Snapshot| match *wakes.borrow() {
+        Some(at) if snapshot.since >= since => woken(snapshot, at),
+        _ => So::Far,
+    };
+    answer(&handle, Patience::new(waiting, &headers), so).await
+}

@@ -1,0 +1,157 @@
+//! The control plane over a fleet whose engine belongs to the test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt;
+use wakedock::admin::{self, AdminState, ConfigStatus, Stage};
+use wakedock::caddy::sites::OwnAddresses;
+use wakedock::config::{self, Listen};
+use wakedock::domain::words::Phase;
+use wakedock::metrics::ProcessMetrics;
+use wakedock::ports::ProbeAnswer;
+use wakedock::store::Store;
+use wakedock::supervisor::catalog::{self, CatalogHandle};
+use wakedock::supervisor::fleet::{Fleet, Parts};
+use wakedock::supervisor::publish::Publisher;
+
+use crate::support::fake_engine::FakeEngine;
+use crate::support::fake_prober::FakeProber;
+use crate::support::memory_disk::MemoryDisk;
+
+/// Nothing in these tests takes this long, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct House {
+    pub(super) engine: FakeEngine,
+    pub(super) fleet: Arc<Fleet>,
+    _store: Store,
+    router: Router,
+    _lives: (watch::Sender<Stage>, watch::Sender<ConfigStatus>),
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(super) fn field(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The problem it tells: its type's last word, and its detail.
+    pub(super) fn problem(&self) -> (String, String) {
+        assert_eq!(self.field("content-type"), "application/problem+json", "{self:?}");
+        let json = self.json();
+        assert_eq!(json["status"], self.status.as_u16(), "{self:?}");
+        let kind = json["type"].as_str().unwrap().strip_prefix("/problems/").unwrap().to_owned();
+        (kind, json["detail"].as_str().unwrap_or("").to_owned())
+    }
+}
+
+/// The entry of the configuration file for a service at `NAME.test` in the container `NAME`.
+pub(super) fn entry(name: &str) -> String {
+    format!("  {{ name: {name}, hosts: [{name}.test], container: {name} }},\n")
+}
+
+impl House {
+    /// These services, each with a container that was never started.
+    pub(super) async fn new(names: &[&str]) -> Self {
+        let engine = FakeEngine::new();
+        for name in names {
+            engine.create(name);
+        }
+        Self::with(engine, &names.iter().map(|name| entry(name)).collect::<String>()).await
+    }
+
+    /// With `services` as they stand in the configuration file.
+    pub(super) async fn with(engine: FakeEngine, services: &str) -> Self {
+        let (store, remembered) = MemoryDisk::default().open();
+        let fleet = Fleet::start(Parts {
+            engine: Arc::new(engine.clone()),
+            prober: Arc::new(FakeProber::answering(ProbeAnswer::Status(200))),
+            store: store.clone(),
+            remembered,
+            workers: 1,
+            max_held: 100,
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("wakedock.yml");
+        std::fs::write(&file, format!("caddy: {{ mode: off }}\nservices: [\n{services}]\n")).unwrap();
+        let loaded = config::load(Some(&file), std::iter::empty()).unwrap();
+        let here: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let (publisher, task) = Publisher::new(
+            loaded.config.caddy.clone(),
+            OwnAddresses { proxy: Listen::Tcp(here), admin: here },
+            Box::new(|_| unreachable!("the mode is off")),
+            Box::new(|_| {}),
+        );
+        tokio::spawn(task.run());
+        let catalog =
+            CatalogHandle::new(catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone() });
+        catalog.configure(&loaded);
+        fleet.reconcile(PATIENCE).await;
+        let (stage, stage_seen) = watch::channel(Stage::Serving);
+        let (config, config_seen) = watch::channel(ConfigStatus::Current);
+        let state = AdminState {
+            fleet: Arc::clone(&fleet),
+            process: ProcessMetrics::new().unwrap(),
+            store: store.clone(),
+            stage: stage_seen,
+            config: config_seen,
+            publish: publisher.watch(),
+            catalog,
+        };
+        Self { engine, fleet, _store: store, router: admin::router(state), _lives: (stage, config) }
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let answered = async {
+            let response = self.router.clone().oneshot(request).await.unwrap();
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            Answer {
+                status: head.status,
+                headers: head.headers,
+                body: String::from_utf8(body.to_vec()).unwrap(),
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.expect("not in time")
+    }
+
+    /// `GET /api/v1/services`, as one writes it, with fields `name: value`.
+    pub(super) async fn ask_with(&self, line: &str, fields: &[(&str, &str)]) -> Answer {
+        let (method, target) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(target).header("host", "127.0.0.1");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn ask(&self, line: &str) -> Answer {
+        self.ask_with(line, &[]).await
+    }
+
+    pub(super) async fn reaches(&self, name: &str, phase: Phase) {
+        let handle = self.fleet.get(name).unwrap();
+        let mut snapshots = handle.watch();
+        let reached = snapshots.wait_for(|snapshot| snapshot.phase == phase);
+        tokio::time::timeout(PATIENCE, reached).await.expect("not in time").unwrap();
+    }
+}

@@ -1,0 +1,107 @@
+//! Wake, stop, restart.
+
+use std::time::Duration;
+
+use wakedock::domain::words::Phase;
+
+use super::house::{House, entry};
+use crate::support::fake_engine::{Call, FakeEngine, Fault};
+
+#[tokio::test]
+async fn a_wake_is_accepted_and_goes_on() {
+    let engine = FakeEngine::new();
+    engine.create_as("cloud", |container| container.start_delay = Duration::from_millis(50));
+    let house = House::with(engine, &entry("cloud")).await;
+    let answer = house.ask("POST /api/v1/services/cloud/wake").await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.field("location"), "/api/v1/services/cloud");
+    assert_eq!(answer.json()["phase"], "waking");
+    house.reaches("cloud", Phase::Ready).await;
+    let again = house.ask("POST /api/v1/services/cloud/wake").await;
+    assert_eq!((again.status.as_u16(), again.json()["phase"].as_str()), (200, Some("ready")));
+}
+
+#[tokio::test]
+async fn a_wake_that_is_waited_for_answers_when_it_is_ready() {
+    let engine = FakeEngine::new();
+    engine.create_as("cloud", |container| container.start_delay = Duration::from_millis(400));
+    let house = House::with(engine, &entry("cloud")).await;
+    let prefer = [("prefer", "respond-async, wait=8")];
+    let (first, second) = tokio::join!(
+        house.ask("POST /api/v1/services/cloud/wake?wait=8s"),
+        house.ask_with("POST /api/v1/services/cloud/wake", &prefer),
+    );
+    assert_eq!((first.status.as_u16(), first.json()["phase"].as_str()), (200, Some("ready")));
+    assert_eq!(first.field("preference-applied"), "");
+    assert_eq!(second.status, 200);
+    assert_eq!(second.field("preference-applied"), "wait=8");
+    assert_eq!(starts(&house), 1, "one wake for both");
+}
+
+fn starts(house: &House) -> usize {
+    house.engine.made().iter().filter(|made| made.call == Call::Start).count()
+}
+
+#[tokio::test]
+async fn patience_that_ends_first_is_an_answer_too() {
+    let engine = FakeEngine::new();
+    engine.create_as("cloud", |container| container.start_delay = Duration::from_secs(5));
+    let house = House::with(engine, &entry("cloud")).await;
+    let answer = house.ask("POST /api/v1/services/cloud/wake?wait=100ms").await;
+    assert_eq!((answer.status.as_u16(), answer.json()["phase"].as_str()), (202, Some("waking")));
+    // Who stops it on the way overtakes whoever waits for it.
+    let (waited, _) = tokio::join!(house.ask("POST /api/v1/services/cloud/wake?wait=8s"), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        house.ask("POST /api/v1/services/cloud/stop").await
+    });
+    assert_eq!(waited.status, 409);
+    assert_eq!(waited.problem().0, "overtaken");
+}
+
+#[tokio::test]
+async fn a_wake_that_fails_says_why() {
+    let engine = FakeEngine::new();
+    engine.create_as("cloud", |container| {
+        container.faults.insert(Call::Start, Fault::refused("no space left on device"));
+    });
+    let house = House::with(engine, &entry("cloud")).await;
+    for _ in 0..2 {
+        let answer = house.ask("POST /api/v1/services/cloud/wake?wait=8s").await;
+        assert_eq!(answer.status, 502);
+        let (kind, detail) = answer.problem();
+        assert_eq!(kind, "wake-failed");
+        assert!(detail.contains("no space left on device"), "{detail}");
+        assert!(!answer.field("retry-after").is_empty());
+    }
+    assert_eq!(starts(&house), 2, "a wake by hand ends the back-off");
+    let shown = house.ask("GET /api/v1/services/cloud").await.json();
+    assert!(shown["failure"]["reason"].as_str().unwrap().contains("no space left on device"));
+}
+
+#[tokio::test]
+async fn a_stop_may_be_given_again() {
+    let house = House::new(&["cloud"]).await;
+    house.ask("POST /api/v1/services/cloud/wake?wait=8s").await;
+    let stopped = house.ask("POST /api/v1/services/cloud/stop?wait=8s").await;
+    assert_eq!((stopped.status.as_u16(), stopped.json()["phase"].as_str()), (200, Some("asleep")));
+    assert_eq!(stopped.json()["stop_cause"], "manual");
+    assert_eq!(house.ask("POST /api/v1/services/cloud/stop").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_restart_stops_and_wakes() {
+    let house = House::new(&["cloud"]).await;
+    house.ask("POST /api/v1/services/cloud/wake?wait=8s").await;
+    let restarted = house.ask("POST /api/v1/services/cloud/restart?wait=8s").await;
+    assert_eq!((restarted.status.as_u16(), restarted.json()["phase"].as_str()), (200, Some("ready")));
+    assert_eq!(starts(&house), 2);
+}
+
+/// It goes on for whoever does not wait, and from sleep it is a wake.
+#[tokio::test]
+async fn a_restart_belongs_to_the_service() {
+    let house = House::new(&["cloud"]).await;
+    assert!(house.ask("POST /api/v1/services/cloud/restart").await.status.is_success());
+    house.reaches("cloud", Phase::Ready).await;
+    assert_eq!(starts(&house), 1);
+}
