@@ -11,13 +11,14 @@
 //! | 4 | [`proxy`], [`admin`] | HTTP surfaces: data plane, control plane |
 //! | 3 | [`supervisor`] | services: one actor each, fleet, reconcile, publish |
 //! | 2 | [`engine`], [`store`], [`caddy`], [`probe`], [`html`] | adapters |
-//! | 1 | [`config`], [`ports`], [`clock`], [`metrics`], [`telemetry`] | what the adapters share |
+//! | 1 | [`config`], [`ports`], [`clock`], [`metrics`], [`telemetry`], [`local_socket`] | what the adapters share |
 //! | 0 | [`domain`] | pure: no tokio, no I/O, no clock, no serde |
 
 pub mod domain;
 
 pub mod clock;
 pub mod config;
+pub mod local_socket;
 pub mod metrics;
 pub mod ports;
 pub mod telemetry;

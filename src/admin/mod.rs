@@ -1,26 +1,38 @@
-//! The control plane's HTTP surface: health, metrics, and Caddy's question whether a host is ours.
+//! The control plane's HTTP surface: the dashboard, the API, health, metrics, and Caddy's question
+//! whether a host is ours.
 //!
-//! It has a listener and a runtime of its own, so that a saturated data plane still answers here.
+//! It has listeners and a runtime of its own, so that a saturated data plane still answers here.
+//! Every request passes [`door`], which holds it against the one table in [`access`].
 
+pub mod access;
 pub mod api;
 mod ask;
 pub mod caller;
+mod door;
+mod headers;
 mod health;
+mod names;
+pub mod pages;
+pub mod peer;
 pub mod problem;
+mod secret;
 mod serve;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::sync::watch;
 
 pub use health::{ConfigStatus, Stage};
-pub use serve::serve;
+pub use serve::{HandOver, Listeners, LocalSocket, Server, serve};
 
 use crate::admin::problem::Problem;
+use crate::config::AdminConfig;
 use crate::metrics::ProcessMetrics;
 use crate::store::Store;
 use crate::supervisor::catalog::CatalogHandle;
@@ -37,6 +49,8 @@ pub struct AdminState {
     pub stage: watch::Receiver<Stage>,
     pub config: watch::Receiver<ConfigStatus>,
     pub publish: watch::Receiver<PublishState>,
+    /// The part of the configuration that is read anew for each request.
+    pub settings: Arc<ArcSwap<AdminConfig>>,
 }
 
 /// Every route of the surface.
@@ -47,10 +61,12 @@ pub fn router(state: AdminState) -> Router {
         .route("/metrics", get(metrics))
         .route("/caddy/ask", get(ask::ask))
         .merge(api::routes())
+        .merge(pages::routes())
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")
         })
+        .layer(from_fn_with_state(state.clone(), door::door))
         .with_state(state)
 }
 

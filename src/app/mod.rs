@@ -8,7 +8,7 @@ mod watchdog;
 
 pub use start_error::StartError;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +17,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::admin::{self, AdminState, ConfigStatus, Stage};
+use crate::admin::{self, AdminState, ConfigStatus, Listeners, LocalSocket, Server, Stage};
 use crate::caddy::admin::Client;
 use crate::caddy::sites::OwnAddresses;
-use crate::config::{Config, ConfigWatcher, Listen, Loaded, LogFormat, ReloadHandle, process_env};
+use crate::config::{
+    ADMIN_SOCKET, AdminConfig, Config, ConfigWatcher, Listen, Loaded, LogFormat, ReloadHandle, process_env,
+};
 use crate::domain::words::StopCause;
 use crate::engine::{Docker, Metered};
 use crate::metrics::ProcessMetrics;
@@ -39,6 +41,9 @@ const STORE_FILE: &str = "wakedock.redb";
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// The control plane has a runtime of its own; this many threads are plenty.
 const CONTROL_THREADS: usize = 2;
+
+/// Connections of the data plane that wait for the control plane to take them.
+const HANDED_OVER: usize = 64;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +102,8 @@ struct App {
     fleet: Arc<Fleet>,
     catalog: CatalogHandle,
     settings: Arc<ArcSwap<ProxySettings>>,
+    admin: Server,
+    admin_settings: Arc<ArcSwap<AdminConfig>>,
     stage: watch::Sender<Stage>,
     config_status: watch::Sender<ConfigStatus>,
     publisher: PublisherHandle,
@@ -128,6 +135,7 @@ impl App {
             tracing::info!(listener = "proxy", address = %address, "listening");
         }
         tracing::info!(listener = "admin", address = %admin_address, "listening");
+        let local = bind_local(&config.admin)?;
 
         let engine = Metered::new(Docker::connect(&config.docker.host), process.clone());
         let engine: Arc<dyn ContainerEngine> = Arc::new(engine);
@@ -145,6 +153,7 @@ impl App {
             CatalogHandle::new(catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone() });
         let (stage, stage_seen) = watch::channel(Stage::Starting);
         let (config_status, config_seen) = watch::channel(ConfigStatus::Current);
+        let admin_settings = Arc::new(ArcSwap::from_pointee(config.admin.clone()));
         let state = AdminState {
             fleet: Arc::clone(&fleet),
             catalog: catalog.clone(),
@@ -153,8 +162,11 @@ impl App {
             stage: stage_seen,
             config: config_seen,
             publish: publisher.watch(),
+            settings: Arc::clone(&admin_settings),
         };
-        tokio::spawn(admin::serve(admin, admin::router(state)));
+        let (_hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
+        let listeners = Listeners { tcp: admin, local, handed_over };
+        let admin = admin::serve(listeners, admin::router(state), Arc::clone(&admin_settings));
         reload::watch_engine(&fleet, &process);
         let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(&config.proxy, config.log.access)));
         let (watcher, reload_now) = ConfigWatcher::new(loaded, process_env().collect());
@@ -167,6 +179,8 @@ impl App {
             fleet,
             catalog,
             settings,
+            admin,
+            admin_settings,
             stage,
             config_status,
             publisher,
@@ -229,6 +243,7 @@ impl App {
             self.fleet.stop_all(StopCause::Shutdown, grace).await;
         }
         self.fleet.shut_down().await;
+        self.admin.end().await;
         match outcome {
             Some(DrainOutcome::Finished) => {
                 tracing::info!("drained: every request was finished");
@@ -243,6 +258,26 @@ impl App {
                 Ended::DrainTimedOut
             }
         }
+    }
+}
+
+/// The socket of the local command line. Where only the default place cannot be had (another
+/// WakeDock has it, or this user may not write there), WakeDock does without.
+fn bind_local(config: &AdminConfig) -> Result<Option<LocalSocket>, StartError> {
+    let Some(path) = &config.socket else { return Ok(None) };
+    match LocalSocket::bind(path, config.socket_group.as_deref()) {
+        Ok(socket) => {
+            tracing::info!(listener = "admin", address = %format_args!("unix:{}", path.display()), "listening");
+            Ok(Some(socket))
+        }
+        Err(error) if path == Path::new(ADMIN_SOCKET) => {
+            tracing::warn!(
+                "no socket for the local command line at {}: {error}; `admin.socket` names another place, or `off`",
+                path.display()
+            );
+            Ok(None)
+        }
+        Err(source) => Err(StartError::AdminSocket { path: path.clone(), source }),
     }
 }
 

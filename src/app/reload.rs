@@ -29,6 +29,7 @@ impl App {
         let waiting = restart_needed(&self.config, &config);
         self.fleet.set_max_held(config.proxy.max_held);
         self.settings.store(Arc::new(ProxySettings::new(&config.proxy, config.log.access)));
+        self.admin_settings.store(Arc::new(config.admin.clone()));
         self.publisher.set_config(config.caddy.clone());
         self.logs.set_level(config.log.level);
         self.logs.set_lines(lines(config.log.format));
@@ -46,6 +47,8 @@ impl App {
         self.config.data_dir = running.data_dir;
         self.config.docker.host = running.docker.host;
         self.config.admin.listen = running.admin.listen;
+        self.config.admin.socket = running.admin.socket;
+        self.config.admin.socket_group = running.admin.socket_group;
         self.config.proxy.listen = running.proxy.listen;
         self.config.proxy.socket_mode = running.proxy.socket_mode;
         self.config.proxy.socket_group = running.proxy.socket_group;

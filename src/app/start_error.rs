@@ -2,8 +2,10 @@
 
 use std::io::{Error as IoError, ErrorKind};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::app::inherit::InheritError;
+use crate::local_socket::LocalSocketError;
 use crate::proxy::BindError;
 use crate::store::OpenStoreError;
 
@@ -24,6 +26,12 @@ pub enum StartError {
         #[source]
         source: IoError,
     },
+    #[error("cannot listen on unix:{path}", path = .path.display())]
+    AdminSocket {
+        path: PathBuf,
+        #[source]
+        source: LocalSocketError,
+    },
     #[error("the sockets that were handed over could not be used")]
     Inherit(#[from] InheritError),
     #[error("the workers of the data plane did not start")]
@@ -35,6 +43,9 @@ pub enum StartError {
 }
 
 const TAKEN: &str = "stop whoever listens there (is WakeDock running already?), or write another address";
+const SOCKET_PATH: &str = "write a path in a folder that WakeDock's user may write in";
+const MOVE_AWAY: &str = "move the file away, or write another path";
+const MAKE_GROUP: &str = "create the group, or write one that exists";
 const ADDRESS: &str = "write an address of this machine that WakeDock's user may listen on";
 
 impl StartError {
@@ -52,6 +63,10 @@ impl StartError {
                 _ => Some("proxy.listen"),
             },
             Self::Admin { .. } => Some("admin.listen"),
+            Self::AdminSocket { source: LocalSocketError::NoSuchGroup { .. }, .. } => {
+                Some("admin.socket_group")
+            }
+            Self::AdminSocket { .. } => Some("admin.socket"),
             _ => None,
         }
     }
@@ -69,16 +84,18 @@ impl StartError {
             Self::Proxy(BindError::InUse { .. }) => Some(TAKEN),
             Self::Proxy(BindError::Socket { address, .. }) => {
                 let is_file = address.starts_with("unix:");
-                Some(if is_file {
-                    "write a path in a folder that WakeDock's user may write in"
-                } else {
-                    ADDRESS
-                })
+                Some(if is_file { SOCKET_PATH } else { ADDRESS })
             }
-            Self::Proxy(BindError::NotASocket { .. }) => Some("move the file away, or write another path"),
-            Self::Proxy(BindError::NoSuchGroup { .. }) => Some("create the group, or write one that exists"),
+            Self::Proxy(BindError::NotASocket { .. }) => Some(MOVE_AWAY),
+            Self::Proxy(BindError::NoSuchGroup { .. }) => Some(MAKE_GROUP),
             Self::Admin { source, .. } if source.kind() == ErrorKind::AddrInUse => Some(TAKEN),
             Self::Admin { .. } => Some(ADDRESS),
+            Self::AdminSocket { source, .. } => Some(match source {
+                LocalSocketError::InUse => TAKEN,
+                LocalSocketError::NotASocket => MOVE_AWAY,
+                LocalSocketError::NoSuchGroup { .. } => MAKE_GROUP,
+                LocalSocketError::Io(_) => SOCKET_PATH,
+            }),
             _ => None,
         }
     }

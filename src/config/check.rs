@@ -27,9 +27,6 @@ pub(super) fn settings(config: &Config, report: &mut Report) {
         let fault = Fault::new("is the port for plain HTTP too", "give one of them another port");
         report.problem("caddy.https_port", None, fault);
     }
-    if report.was_given("admin.socket") {
-        report.warning("admin.socket", "has no effect yet: the local command line is not done");
-    }
     if report.was_given("docker.labels") && config.docker.labels {
         report.warning(
             "docker.labels",

@@ -7,8 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::config::{
-    AdminConfig, CaddyAddress, CaddyConfig, CaddyMode, CaddyTls, Config, DockerConfig, DockerHost, Listen,
-    LogConfig, LogFormat, ProxyConfig, ProxyLimits, ProxyTimeouts, ShutdownConfig,
+    ADMIN_SOCKET, AdminConfig, CaddyAddress, CaddyConfig, CaddyMode, CaddyTls, Config, DockerConfig,
+    DockerHost, ForwardAuth, ForwardRoles, Listen, LogConfig, LogFormat, ProxyConfig, ProxyLimits,
+    ProxyTimeouts, ShutdownConfig,
 };
 
 const fn seconds(count: u64) -> Duration {
@@ -25,7 +26,7 @@ impl Default for Config {
             domain: None,
             data_dir: PathBuf::from("/var/lib/wakedock"),
             proxy: ProxyConfig::default(),
-            admin: AdminConfig { listen: loopback(7081) },
+            admin: AdminConfig::default(),
             caddy: CaddyConfig::default(),
             docker: DockerConfig {
                 host: DockerHost::Unix(PathBuf::from("/var/run/docker.sock")),
@@ -34,6 +35,40 @@ impl Default for Config {
             log: LogConfig { level: tracing::Level::INFO, format: LogFormat::Text, access: false },
             shutdown: ShutdownConfig { grace: seconds(30), stop_services: false },
             services: Vec::new(),
+        }
+    }
+}
+
+fn loopbacks() -> Vec<IpNet> {
+    vec![
+        IpNet::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST)),
+        IpNet::from(std::net::IpAddr::from(std::net::Ipv6Addr::LOCALHOST)),
+    ]
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: loopback(7081),
+            host: None,
+            hosts: Vec::new(),
+            socket: Some(PathBuf::from(ADMIN_SOCKET)),
+            socket_group: None,
+            trusted_proxies: loopbacks(),
+            metrics_auth: false,
+            cors_origins: Vec::new(),
+            forward_auth: ForwardAuth::default(),
+        }
+    }
+}
+
+impl Default for ForwardAuth {
+    fn default() -> Self {
+        Self {
+            proxies: Vec::new(),
+            user: "remote-user".to_owned(),
+            groups: "remote-groups".to_owned(),
+            roles: ForwardRoles::default(),
         }
     }
 }
@@ -47,10 +82,7 @@ impl Default for ProxyConfig {
             ],
             socket_mode: 0o660,
             socket_group: None,
-            trusted_proxies: vec![
-                IpNet::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST)),
-                IpNet::from(std::net::IpAddr::from(std::net::Ipv6Addr::LOCALHOST)),
-            ],
+            trusted_proxies: loopbacks(),
             max_held: 10_000,
             timeouts: ProxyTimeouts {
                 head: Some(seconds(10)),

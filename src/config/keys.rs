@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use crate::config::kind::{
-    Bytes, CaddyAdmin, Count, DockerApi, Domain, FileMode, FilePath, Flag, Glob, Group, Kind, ListenAt, Many,
-    Maybe, Network, Patience, SocketAddress, Span, Word, Words,
+    Bytes, CaddyAdmin, Count, DockerApi, Domain, FieldName, FileMode, FilePath, Flag, Glob, Group, ListenAt,
+    Many, Maybe, Name, Network, Patience, SocketAddress, SocketFile, Span, Text, WebOrigin, Word, Words,
 };
 use crate::config::table::{self, Key, Table, key, later};
 use crate::config::{CaddyMode, CaddyTls, Config, LogFormat};
@@ -50,14 +50,14 @@ pub(super) static CONFIG: Table<Config> = Table {
         ),
         group("proxy.limits", "Over them: 431, 431, 414, 503, 503, refused stream."),
         group("admin", "The control plane."),
+        group("admin.forward_auth", "Log-in by a proxy in front."),
+        group("admin.forward_auth.roles", "The groups that have each role; a user of none gets nothing."),
         group("caddy", "The Caddy in front."),
         group("docker", "The container engine."),
         group("log", "What is written to standard error."),
         group("shutdown", "How WakeDock ends."),
     ],
     refused: &[&[
-        later("admin.host"),
-        later("admin.metrics_auth"),
         later("docker.image_labels"),
         later("docker.wildcard_labels"),
         later("docker.keep_removed"),
@@ -130,18 +130,55 @@ static KEYS: &[Key<Config>] = &[
     key!(
         admin.listen,
         SocketAddress,
-        "Where /metrics, /livez, /readyz and Caddy's `ask` are answered. A change needs a restart."
+        "Where the dashboard, /api/v1, /metrics, /livez, /readyz and Caddy's `ask` are answered. A change needs a restart."
     ),
-    Key {
-        path: "admin.socket",
-        doc: "Socket for the local command line. Has no effect in this version.",
-        example: Some("/run/wakedock/admin.sock"),
-        list: false,
-        read: |_, value| FilePath::read(value).map(drop),
-        show: |_| Json::Null,
-        schema: FilePath::schema,
-        describe: FilePath::describe,
-    },
+    key!(
+        admin.host,
+        Maybe<Name>,
+        "The dashboard's own host: Caddy and the proxy route it there, and no service can have it.",
+        example "wakedock.example.com"
+    ),
+    key!(
+        admin.hosts,
+        Many<Name, 0>,
+        "Other names under which the dashboard may be reached directly. `localhost`, loopback addresses and the address that was dialled are always among them; requests for any other are refused."
+    ),
+    key!(
+        admin.socket,
+        SocketFile,
+        "Socket for the local command line: root and WakeDock's own user are admin there, everybody else is refused. `off`: none. A change needs a restart."
+    ),
+    key!(
+        admin.socket_group,
+        Maybe<Group>,
+        "Group of that socket. A change needs a restart.",
+        example "wakedock"
+    ),
+    key!(
+        admin.trusted_proxies,
+        Many<Network, 0>,
+        "Whose `X-Forwarded-…` fields are believed by the dashboard and the API."
+    ),
+    key!(admin.metrics_auth, Flag, "Whether /metrics wants a log-in or an API token."),
+    key!(
+        admin.cors_origins,
+        Many<WebOrigin, 0>,
+        "Other sites whose scripts may call the API with a token, like `https://home.example.com`."
+    ),
+    key!(
+        admin.forward_auth.proxies,
+        Many<Network, 0>,
+        "Proxies that log people in, such as Authelia's or Authentik's: what they say below is believed. From anybody else it is ignored."
+    ),
+    key!(admin.forward_auth.user, FieldName, "The header field with the user's name."),
+    key!(admin.forward_auth.groups, FieldName, "The header field with the user's groups, comma-separated."),
+    key!(admin.forward_auth.roles.admin, Many<Text<100>, 0>, "Groups whose members may do everything."),
+    key!(
+        admin.forward_auth.roles.user,
+        Many<Text<100>, 0>,
+        "Groups whose members may wake and stop, and edit the services they own."
+    ),
+    key!(admin.forward_auth.roles.viewer, Many<Text<100>, 0>, "Groups whose members may look."),
     key!(
         caddy.mode,
         Words<CaddyMode>,

@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::host::Hostname;
 use crate::domain::service::ServiceSpec;
 
 pub use document::{example, reference, schema};
@@ -97,7 +98,44 @@ pub struct ProxyLimits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminConfig {
     pub listen: SocketAddr,
+    /// The dashboard's own host, which Caddy and the proxy route to it.
+    pub host: Option<Hostname>,
+    /// Other names that requests may come under.
+    pub hosts: Vec<Hostname>,
+    /// `None`: there is none.
+    pub socket: Option<PathBuf>,
+    pub socket_group: Option<String>,
+    /// Whose `X-Forwarded-…` fields are believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Whether `/metrics` wants credentials.
+    pub metrics_auth: bool,
+    /// Origins of other sites whose scripts may call the API: `https://example.com`.
+    pub cors_origins: Vec<String>,
+    pub forward_auth: ForwardAuth,
 }
+
+/// Log-in by a proxy in front, such as Authelia or Authentik.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardAuth {
+    /// Whose word counts. Empty: nobody's.
+    pub proxies: Vec<ipnet::IpNet>,
+    /// The header field with the user's name, in lower case.
+    pub user: String,
+    /// The header field with the user's groups, comma-separated, in lower case.
+    pub groups: String,
+    pub roles: ForwardRoles,
+}
+
+/// The groups that have each role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForwardRoles {
+    pub admin: Vec<String>,
+    pub user: Vec<String>,
+    pub viewer: Vec<String>,
+}
+
+/// Where the socket for the local command line is, unless another place is written.
+pub const ADMIN_SOCKET: &str = "/run/wakedock/admin.sock";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaddyMode {
@@ -183,6 +221,8 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("proxy.socket_mode", old.proxy.socket_mode != new.proxy.socket_mode),
         ("proxy.socket_group", old.proxy.socket_group != new.proxy.socket_group),
         ("admin.listen", old.admin.listen != new.admin.listen),
+        ("admin.socket", old.admin.socket != new.admin.socket),
+        ("admin.socket_group", old.admin.socket_group != new.admin.socket_group),
         ("docker.host", old.docker.host != new.docker.host),
     ];
     changes.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()

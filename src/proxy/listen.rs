@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::config::{Listen, ProxyConfig};
+use crate::local_socket::{self, LocalSocketError, SocketFile};
 
 /// Connections that wait to be accepted. A burst on a sleeping service must not be refused by the
 /// kernel; it cuts this to `net.core.somaxconn`.
@@ -164,63 +164,16 @@ fn prepare_tcp(socket: &SockRef<'_>) -> io::Result<()> {
 }
 
 fn bind_unix(path: &Path, config: &ProxyConfig) -> Result<(Listener, Listen), BindError> {
-    let error =
-        |source| BindError::Socket { address: BoundAddress(Listen::Unix(path.into())).to_string(), source };
-    let address = SockAddr::unix(path).map_err(error)?;
-    remove_stale(path, &address)?;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).map_err(error)?;
-    }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(error)?;
-    socket.bind(&address).map_err(error)?;
-    let file = SocketFile::of(path).map_err(error)?;
-    // Nobody can connect before `listen`, so nobody gets in before the permissions are right.
-    if let Some(group) = &config.socket_group {
-        let id = group_id(group)
-            .ok_or_else(|| BindError::NoSuchGroup { path: path.into(), group: group.clone() })?;
-        std::os::unix::fs::chown(path, None, Some(id)).map_err(error)?;
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(config.socket_mode)).map_err(error)?;
-    socket.listen(BACKLOG).map_err(error)?;
+    let address = || BoundAddress(Listen::Unix(path.into())).to_string();
+    let made = local_socket::bind(path, config.socket_mode, config.socket_group.as_deref(), BACKLOG);
+    let (socket, file) = made.map_err(|error| match error {
+        LocalSocketError::InUse => BindError::InUse { address: address() },
+        LocalSocketError::NotASocket => BindError::NotASocket { path: path.into() },
+        LocalSocketError::NoSuchGroup { group } => BindError::NoSuchGroup { path: path.into(), group },
+        LocalSocketError::Io(source) => BindError::Socket { address: address(), source },
+    })?;
     let listener = Listener { sockets: Sockets::Dealt(socket.into()), unix: true, file: Some(file) };
     Ok((listener, Listen::Unix(path.into())))
-}
-
-/// Removes the socket file that a killed process left behind; never one behind which somebody
-/// answers, and never a file that is something else.
-fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), BindError> {
-    let shown = || BoundAddress(Listen::Unix(path.into())).to_string();
-    let error = |source| BindError::Socket { address: shown(), source };
-    match std::fs::symlink_metadata(path) {
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(other) => return Err(error(other)),
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(BindError::NotASocket { path: path.into() });
-        }
-        Ok(_) => {}
-    }
-    let knock = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(error)?;
-    match knock.connect(address) {
-        Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(error)
-        }
-        // A full backlog (WouldBlock) is also somebody who listens.
-        Ok(()) => Err(BindError::InUse { address: shown() }),
-        Err(busy) if busy.kind() == io::ErrorKind::WouldBlock => Err(BindError::InUse { address: shown() }),
-        Err(other) => Err(error(other)),
-    }
-}
-
-/// The number of a group, from its name or its figures.
-fn group_id(name: &str) -> Option<u32> {
-    if let Ok(id) = name.parse() {
-        return Some(id);
-    }
-    let groups = std::fs::read_to_string("/etc/group").ok()?;
-    groups.lines().find_map(|line| {
-        let mut columns = line.split(':');
-        if columns.next() == Some(name) { columns.nth(1)?.parse().ok() } else { None }
-    })
 }
 
 fn take_over(socket: OwnedFd) -> Result<(Listener, Listen), BindError> {
@@ -240,30 +193,4 @@ fn take_over(socket: OwnedFd) -> Result<(Listener, Listen), BindError> {
         return Err(BindError::Inherited { source: None });
     };
     Ok((Listener { sockets: Sockets::Dealt(socket), unix, file: None }, listen))
-}
-
-/// A socket file of ours: removed when dropped, unless another one has taken its place.
-#[derive(Debug)]
-pub(super) struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = std::fs::symlink_metadata(path)?;
-        Ok(Self { path: path.into(), device: found.dev(), inode: found.ino() })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let ours = std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));
-        if ours {
-            // Gone in the meantime is as good.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
 }

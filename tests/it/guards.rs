@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("domain", 0),
     ("config", 1),
+    ("local_socket", 1),
     ("ports", 1),
     ("clock", 1),
     ("metrics", 1),

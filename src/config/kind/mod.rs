@@ -5,6 +5,7 @@ mod names;
 mod net;
 mod plain;
 mod shown;
+mod web;
 
 use figment::value::Value;
 use serde_json::{Value as Json, json};
@@ -19,6 +20,8 @@ pub(super) use shown::{Icon, Line, UserName};
 
 use crate::config::problem::{Fault, Faults};
 use crate::config::yaml;
+
+pub(super) use web::{FieldName, Name, SocketFile, WebOrigin};
 
 /// One kind of value.
 pub(super) trait Kind {

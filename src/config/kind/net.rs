@@ -104,7 +104,7 @@ impl Kind for ListenAt {
 }
 
 /// The path behind `unix:` or `unix://`.
-fn socket_path(text: &str) -> Result<PathBuf, Fault> {
+pub(super) fn socket_path(text: &str) -> Result<PathBuf, Fault> {
     let path = path_text(text.strip_prefix("//").unwrap_or(text))?;
     if !path.starts_with('/') {
         return Err(Fault::new(
@@ -237,7 +237,7 @@ impl Kind for DockerApi {
 }
 
 /// Checks `host:port`, both of them there, and returns it in its plain form.
-fn host_and_port(text: &str) -> Result<String, Fault> {
+pub(super) fn host_and_port(text: &str) -> Result<String, Fault> {
     let mend = "write the host and the port, like `127.0.0.1:2019`";
     let Some((host, port)) = text.rsplit_once(':').filter(|(host, _)| !host.ends_with(':')) else {
         return Err(Fault::new("has no port", mend));

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
+use wakedock::admin::peer::Peer;
 use wakedock::admin::{self, AdminState, ConfigStatus, Stage};
 use wakedock::caddy::sites::OwnAddresses;
 use wakedock::config::{self, Listen};
@@ -116,11 +117,14 @@ impl House {
             config: config_seen,
             publish: publisher.watch(),
             catalog,
+            settings: Arc::new(arc_swap::ArcSwap::from_pointee(loaded.config.admin.clone())),
         };
         Self { engine, fleet, _store: store, router: admin::router(state), _lives: (stage, config) }
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+    /// As root on the local socket does.
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(Peer::Socket { uid: 0 });
         let answered = async {
             let response = self.router.clone().oneshot(request).await.unwrap();
             let (head, body) = response.into_parts();

@@ -135,7 +135,7 @@ fn the_configuration_alone_makes_the_same_text() {
                 streams: 1,
             },
         },
-        admin: AdminConfig { listen: "0.0.0.0:7081".parse().unwrap() },
+        admin: AdminConfig { listen: "0.0.0.0:7081".parse().unwrap(), ..AdminConfig::default() },
         caddy: config(),
         docker: DockerConfig { host: DockerHost::Unix("/var/run/docker.sock".into()), labels: false },
         log: LogConfig { level: tracing::Level::INFO, format: LogFormat::Text, access: false },

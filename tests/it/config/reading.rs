@@ -145,7 +145,6 @@ fn keys_without_effect_are_said_where_they_are_set() {
         let warnings = read(text).unwrap().warnings;
         warnings.into_iter().map(|warning| warning.key).collect::<Vec<_>>()
     };
-    assert_eq!(warned("admin: { socket: /run/a.sock }"), ["admin.socket"]);
     assert_eq!(warned("docker: { labels: true }"), ["docker.labels"]);
     assert!(warned("docker: { labels: false }").is_empty());
     let twice = "services: [{ name: a, hosts: [], container: c }, { name: b, hosts: [], container: c }]";

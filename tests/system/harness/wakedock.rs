@@ -169,7 +169,7 @@ impl WakeDock {
         let config = json!({
             "data_dir": path("data"),
             "proxy": { "listen": [format!("unix:{}", path("proxy.sock")), "127.0.0.1:0"] },
-            "admin": { "listen": "127.0.0.1:0" },
+            "admin": { "listen": "127.0.0.1:0", "socket": path("admin.sock") },
             "caddy": { "mode": "off" },
             "docker": { "host": "unix:///var/run/docker.sock", "labels": false },
             "log": { "level": "info", "format": "json" },

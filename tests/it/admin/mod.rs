@@ -1,0 +1,6 @@
+//! The control plane's door: over real sockets, with clients that write their requests by hand.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too, may fail a test")]
+
+mod basics;
+mod rig;

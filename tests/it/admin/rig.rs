@@ -1,0 +1,194 @@
+//! A control plane that listens, and a client that says exactly what it is told to.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::{mpsc, watch};
+use wakedock::admin::{self, AdminState, ConfigStatus, HandOver, Listeners, LocalSocket, Server, Stage};
+use wakedock::caddy::sites::OwnAddresses;
+use wakedock::config::{AdminConfig, CaddyConfig, CaddyMode, Listen};
+use wakedock::metrics::ProcessMetrics;
+use wakedock::ports::ProbeAnswer;
+use wakedock::supervisor::catalog::{self, CatalogHandle};
+use wakedock::supervisor::fleet::{Fleet, Parts};
+use wakedock::supervisor::publish::Publisher;
+
+use crate::support::fake_engine::FakeEngine;
+use crate::support::fake_prober::FakeProber;
+use crate::support::memory_disk::MemoryDisk;
+
+/// Nothing in these tests takes this long, unless it is broken.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("not in time")
+}
+
+/// A running control plane.
+pub(super) struct Rig {
+    pub(super) address: SocketAddr,
+    pub(super) socket: PathBuf,
+    pub(super) hand_over: HandOver,
+    _stage: watch::Sender<Stage>,
+    pub(super) server: Server,
+    _config: watch::Sender<ConfigStatus>,
+    _folder: TempDir,
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(super) async fn with(change: impl FnOnce(&mut AdminConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("admin.sock");
+        let mut config = AdminConfig::default();
+        change(&mut config);
+        let (store, remembered) = MemoryDisk::default().open();
+        let fleet = Fleet::start(Parts {
+            engine: Arc::new(FakeEngine::new()),
+            prober: Arc::new(FakeProber::answering(ProbeAnswer::Status(200))),
+            store: store.clone(),
+            remembered,
+            workers: 1,
+            max_held: 100,
+        });
+        let (stage, stage_seen) = watch::channel(Stage::Serving);
+        let (config_status, config_seen) = watch::channel(ConfigStatus::Current);
+        let here: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let (publisher, publishing) = Publisher::new(
+            CaddyConfig { mode: CaddyMode::Off, ..CaddyConfig::default() },
+            OwnAddresses { proxy: Listen::Tcp(here), admin: here },
+            Box::new(|_| unreachable!("the mode is off")),
+            Box::new(|_| {}),
+        );
+        tokio::spawn(publishing.run());
+        let catalog =
+            CatalogHandle::new(catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone() });
+        let settings = Arc::new(ArcSwap::from_pointee(config));
+        let state = AdminState {
+            fleet,
+            process: ProcessMetrics::new().unwrap(),
+            store,
+            stage: stage_seen,
+            config: config_seen,
+            publish: publisher.watch(),
+            catalog,
+            settings: Arc::clone(&settings),
+        };
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let local = Some(LocalSocket::bind(&socket, None).unwrap());
+        let (hand_over, handed_over) = mpsc::channel(8);
+        let server = admin::serve(Listeners { tcp, local, handed_over }, admin::router(state), settings);
+        Self { address, socket, hand_over, _stage: stage, server, _config: config_status, _folder: folder }
+    }
+
+    /// Over TCP.
+    pub(super) async fn ask(&self, request: &Ask) -> Answer {
+        soon(exchange(TcpStream::connect(self.address).await.unwrap(), &request.wire())).await
+    }
+
+    /// `GET` over TCP, as one writes it.
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask(&Ask::new("GET", path)).await
+    }
+
+    /// Over the local socket, as the user of these tests.
+    pub(super) async fn local(&self, request: &Ask) -> Answer {
+        soon(exchange(UnixStream::connect(&self.socket).await.unwrap(), &request.wire())).await
+    }
+}
+
+/// A request, as it goes over the wire.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    line: String,
+    host: Option<String>,
+    fields: Vec<(String, String)>,
+    body: String,
+}
+
+impl Ask {
+    pub(super) fn new(method: &str, path: &str) -> Self {
+        let line = format!("{method} {path} HTTP/1.1");
+        Self { line, host: Some("localhost".to_owned()), fields: Vec::new(), body: String::new() }
+    }
+
+    pub(super) fn host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
+    pub(super) fn field(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn wire(&self) -> String {
+        let mut text = format!("{}\r\n", self.line);
+        if let Some(host) = &self.host {
+            text += &format!("Host: {host}\r\n");
+        }
+        for (name, value) in &self.fields {
+            text += &format!("{name}: {value}\r\n");
+        }
+        if !self.body.is_empty() {
+            text += &format!("Content-Length: {}\r\n", self.body.len());
+        }
+        text + "Connection: close\r\n\r\n" + &self.body
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let mut found = self.fields.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let first = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{name} is there twice");
+        first
+    }
+
+    /// The last word of the problem's type.
+    pub(super) fn problem(&self) -> String {
+        assert_eq!(self.field("content-type"), Some("application/problem+json"), "{self:?}");
+        let json: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(json["status"], self.status);
+        json["type"].as_str().unwrap().strip_prefix("/problems/").unwrap().to_owned()
+    }
+}
+
+pub(super) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    // An answer that came before a reset is an answer.
+    let _ = stream.read_to_end(&mut bytes).await;
+    parse(&String::from_utf8_lossy(&bytes))
+}
+
+pub(super) fn parse(text: &str) -> Answer {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let fields = lines
+        .map(|line| {
+            let (name, value) = line.split_once(':').unwrap();
+            (name.to_owned(), value.trim().to_owned())
+        })
+        .collect();
+    Answer { status, fields, body: body.to_owned() }
+}
