@@ -62,6 +62,14 @@ pub fn wall_at(moment: Moment) -> Timestamp {
     Timestamp::from_millis(wall.as_millis().saturating_add(micros / 1000))
 }
 
+/// The moment the calendar will say `at`, or said it, by today's calendar.
+#[must_use]
+pub fn moment_of(at: Timestamp) -> Moment {
+    let (now, wall) = (now(), wall());
+    let millis = at.as_millis().saturating_sub(wall.as_millis());
+    Moment::from_micros(now.as_micros().saturating_add(millis.saturating_mul(1000)))
+}
+
 /// The moment the calendar said `at`. A time in the future (the clock was set back) is now.
 #[must_use]
 pub fn moment_at(at: Timestamp) -> Moment {

@@ -12,5 +12,5 @@ mod text;
 
 pub use cuts::Cuts;
 pub use process::{ConfigReload, EngineOperation, ProcessMetrics};
-pub use service::{AnsweredBy, Being, ServiceMetrics};
+pub use service::{AnsweredBy, Being, ServiceMetrics, Totals};
 pub use text::{Live, Subject, render};

@@ -101,19 +101,47 @@ struct Account {
     awake: Duration,
     asleep: Duration,
     saved: f64,
+    /// Bytes in use while it is awake, as they were read last.
+    memory: u64,
+    /// Byte-seconds in use.
+    used: f64,
 }
 
 impl Account {
-    fn up_to(&self, now: Moment) -> (Duration, Duration, f64) {
+    #[allow(clippy::cast_precision_loss, reason = "bytes times seconds are not exact to the byte")]
+    fn advance(&mut self, now: Moment) {
         let more = now.since(self.since);
+        self.since = now;
         match self.being {
-            Being::Awake => (self.awake + more, self.asleep, self.saved),
-            #[allow(clippy::cast_precision_loss, reason = "bytes times seconds are not exact to the byte")]
+            Being::Awake => {
+                self.awake += more;
+                self.used += more.as_secs_f64() * self.memory as f64;
+            }
             Being::Asleep { saving } => {
-                (self.awake, self.asleep + more, self.saved + more.as_secs_f64() * saving as f64)
+                self.asleep += more;
+                self.saved += more.as_secs_f64() * saving as f64;
             }
         }
     }
+}
+
+/// What was counted of one service since this process started, and adds up over time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    /// Answered requests.
+    pub requests: u64,
+    /// Wakes that ended well.
+    pub wakes: u64,
+    /// Wakes that failed or took too long.
+    pub failed_wakes: u64,
+    pub awake: Duration,
+    pub asleep: Duration,
+    /// Bytes in use while it was awake, times seconds.
+    pub memory_byte_seconds: f64,
+    /// Processor time used.
+    pub cpu: Duration,
+    /// Bytes it used when it was awake, times the seconds it was off.
+    pub saved_byte_seconds: f64,
 }
 
 /// Everything counted of one service.
@@ -126,6 +154,8 @@ pub struct ServiceMetrics {
     pub(super) refusals: [AtomicU64; Reason::ALL.len()],
     pub(super) wake_durations: Histogram<{ WAKE_BUCKETS.len() }>,
     pub(super) wake_overheads: Histogram<{ OVERHEAD_BUCKETS.len() }>,
+    /// Nanoseconds of processors used.
+    cpu: AtomicU64,
     account: Mutex<Account>,
 }
 
@@ -141,12 +171,15 @@ impl ServiceMetrics {
             refusals: Default::default(),
             wake_durations: Histogram::default(),
             wake_overheads: Histogram::default(),
+            cpu: AtomicU64::new(0),
             account: Mutex::new(Account {
                 being: Being::Asleep { saving: 0 },
                 since: now,
                 awake: Duration::ZERO,
                 asleep: Duration::ZERO,
                 saved: 0.0,
+                memory: 0,
+                used: 0.0,
             }),
         })
     }
@@ -182,6 +215,15 @@ impl ServiceMetrics {
         self.shards.iter().map(|shard| shard.requests[class][by as usize].load(Ordering::Relaxed)).sum()
     }
 
+    /// Every answered request.
+    #[must_use]
+    pub fn all_requests(&self) -> u64 {
+        let of_shard = |shard: &Shard| -> u64 {
+            shard.requests.iter().flatten().map(|count| count.load(Ordering::Relaxed)).sum()
+        };
+        self.shards.iter().map(of_shard).sum()
+    }
+
     /// Counts a wake that ended.
     pub fn wake(&self, cause: WakeCause, outcome: WakeOutcome) {
         self.wakes[cause as usize][outcome as usize].fetch_add(1, Ordering::Relaxed);
@@ -205,13 +247,55 @@ impl ServiceMetrics {
     /// It is awake, or asleep, from `now` on.
     pub fn account(&self, now: Moment, being: Being) {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        let (awake, asleep, saved) = account.up_to(now);
-        *account = Account { being, since: now, awake, asleep, saved };
+        account.advance(now);
+        account.being = being;
+        if being != Being::Awake {
+            account.memory = 0;
+        }
+    }
+
+    /// It uses `memory` bytes from `now` on, and used `cpu` nanoseconds of processors since it was
+    /// read last.
+    pub fn used(&self, now: Moment, memory: u64, cpu: u64) {
+        self.cpu.fetch_add(cpu, Ordering::Relaxed);
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.advance(now);
+        account.memory = memory;
+    }
+
+    /// Everything that is added up over time, up to `now`.
+    #[must_use]
+    pub fn totals(&self, now: Moment) -> Totals {
+        let (mut wakes, mut failed_wakes) = (0, 0);
+        for outcomes in &self.wakes {
+            for outcome in WakeOutcome::ALL {
+                let count = outcomes[*outcome as usize].load(Ordering::Relaxed);
+                match outcome {
+                    WakeOutcome::Ready => wakes += count,
+                    WakeOutcome::Failed | WakeOutcome::Timeout => failed_wakes += count,
+                    WakeOutcome::Cancelled => {}
+                }
+            }
+        }
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.advance(now);
+        Totals {
+            requests: self.all_requests(),
+            wakes,
+            failed_wakes,
+            awake: account.awake,
+            asleep: account.asleep,
+            memory_byte_seconds: account.used,
+            cpu: Duration::from_nanos(self.cpu.load(Ordering::Relaxed)),
+            saved_byte_seconds: account.saved,
+        }
     }
 
     /// Time awake, time asleep, and byte-seconds saved, up to `now`.
     pub(super) fn accounted(&self, now: Moment) -> (Duration, Duration, f64) {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner).up_to(now)
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.advance(now);
+        (account.awake, account.asleep, account.saved)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Rewriting header fields in place: what ends at a hop, and what we say about the client.
 
+use std::net::IpAddr;
+
 use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::proxy::ask::reads_trailers;
 use crate::proxy::io::Peer;
+use crate::proxy::settings::ProxySettings;
 
 pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -133,6 +136,26 @@ fn forwarded_for(headers: &mut HeaderMap, peer: &Peer) {
         HeaderValue::from_bytes(&through).unwrap_or_else(|_| own.clone())
     };
     headers.insert(X_FORWARDED_FOR.clone(), value);
+}
+
+/// Whose request it is: the last address that no trusted proxy stands for.
+pub(super) fn client(headers: &HeaderMap, peer: Option<IpAddr>, settings: &ProxySettings) -> Option<IpAddr> {
+    let mut client = peer;
+    let through = headers
+        .get_all(&X_FORWARDED_FOR)
+        .iter()
+        .rev()
+        .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    for word in through {
+        if !settings.trusts(client) {
+            break;
+        }
+        let Some(address) = std::str::from_utf8(word).ok().and_then(|text| text.trim().parse().ok()) else {
+            break;
+        };
+        client = Some(address);
+    }
+    client
 }
 
 /// Removes what only we, or a trusted proxy, may say (trap 33), in every spelling that an

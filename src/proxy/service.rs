@@ -89,7 +89,15 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
         let page = page.for_call(ask::is_grpc(request.headers()));
         return exchange.refuse(None, Some(&host), &trouble, page, active);
     };
-    let asker = Asker { request_id: exchange.request_id.as_bytes(), host: host.as_str() };
+    let (headers, peer, trust) = (request.headers(), connection.peer.address, &*exchange.settings);
+    let client = || fields::client(headers, peer, trust);
+    let asker = Asker {
+        request_id: exchange.request_id.as_bytes(),
+        host: host.as_str(),
+        method: exchange.method.as_str(),
+        path,
+        client: Some(&client),
+    };
     let Admitted { lease, mut waited } = loop {
         match cold::admit(&service, &request, reader.is_some(), &asker).await {
             Ok(admitted) => break admitted,
@@ -107,6 +115,9 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
             }
         }
     };
+    // The request itself goes on its way: what asks again knows it by its number.
+    let request_id = exchange.request_id.as_bytes();
+    let asker = Asker { request_id, host: host.as_str(), ..Asker::default() };
     let (request, going) = exchange.prepare(&service, &lease, trusted, request);
     let grpc = going.grpc;
     let forward = Forward {

@@ -264,12 +264,12 @@ impl Ledger {
     }
 
     pub(super) fn start_session(&mut self, start: SessionStart) {
-        let SessionStart { service, cause, ordered_at } = start;
+        let SessionStart { service, cause, ordered_at, by } = start;
         let unfinished = self.change(service.clone(), |state| {
             state.activity = None;
             state.ready_since = None;
             state.intent = None;
-            state.open.replace(Session { cause, ordered_at, wake: Wake::Pending, stop: None })
+            state.open.replace(Session { cause, ordered_at, by, wake: Wake::Pending, stop: None })
         });
         if let Some(session) = unfinished {
             self.finish(service, session);
@@ -286,7 +286,7 @@ impl Ledger {
                 state.wakes.drain(..surplus);
             }
             if let Some(session) = &mut state.open {
-                session.wake = Wake::Ready { at: ready.at, took: ready.wake };
+                session.wake = Wake::Ready { at: ready.at, took: ready.wake, engine: ready.engine };
             }
         });
     }

@@ -1,6 +1,7 @@
 //! The values that callers give to the store and get back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,12 +29,44 @@ pub struct StopIntent {
     pub at: Timestamp,
 }
 
+/// Who asked: a request, or a person. What is not known is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AskedBy {
+    pub request_id: Option<Box<str>>,
+    pub host: Option<Box<str>>,
+    pub method: Option<Box<str>>,
+    /// Without the query, and not longer than [`AskedBy::LONGEST_PATH`] bytes.
+    pub path: Option<Box<str>>,
+    /// The client's address, as far as trusted proxies say.
+    pub client: Option<IpAddr>,
+    /// Who it was, where it was done by hand.
+    pub user: Option<Box<str>>,
+}
+
+impl AskedBy {
+    /// Longer paths are cut.
+    pub const LONGEST_PATH: usize = 200;
+
+    /// A person, or what acts for one.
+    #[must_use]
+    pub fn user(name: &str) -> Self {
+        Self { user: Some(name.into()), ..Self::default() }
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A session begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionStart {
     pub service: ServiceName,
     pub cause: WakeCause,
     pub ordered_at: Timestamp,
+    pub by: AskedBy,
 }
 
 /// The application of a session answers.
@@ -44,6 +77,8 @@ pub struct SessionReady {
     /// From demand to ready; `None` where nobody woke it (it was found running), and it says
     /// nothing about how long a wake usually takes.
     pub wake: Option<Duration>,
+    /// The engine's part of that: its answer to the order to start or unpause.
+    pub engine: Option<Duration>,
 }
 
 /// The wake of a session failed.
@@ -77,6 +112,7 @@ pub struct SessionStop {
 pub struct Session {
     pub cause: WakeCause,
     pub ordered_at: Timestamp,
+    pub by: AskedBy,
     pub wake: Wake,
     /// `None`: it goes on, or WakeDock was not there when it ended.
     pub stop: Option<SessionStop>,
@@ -91,6 +127,8 @@ pub enum Wake {
         at: Timestamp,
         /// As [`SessionReady::wake`].
         took: Option<Duration>,
+        /// As [`SessionReady::engine`].
+        engine: Option<Duration>,
     },
     Failed {
         at: Timestamp,
@@ -103,6 +141,8 @@ pub enum Wake {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remembered {
     pub services: BTreeMap<ServiceName, ServiceMemory>,
+    /// No event of an earlier process has this number, or a higher one.
+    pub next_event: u64,
 }
 
 /// What is remembered of one service.
@@ -119,6 +159,10 @@ pub struct ServiceMemory {
     pub wake_durations: Vec<Duration>,
     /// A session that was not over when WakeDock ended: end it, or go on with it.
     pub open_session: Option<Session>,
+    /// The newest session that is over.
+    pub last_session: Option<Session>,
+    /// Not put to sleep for want of use before then.
+    pub keep_awake: Option<Timestamp>,
 }
 
 /// Whether the store can write.
@@ -142,15 +186,24 @@ pub(super) struct ServiceState {
     pub(super) intent: Option<StopIntent>,
     pub(super) wakes: VecDeque<Duration>,
     pub(super) open: Option<Session>,
+    pub(super) keep_awake: Option<Timestamp>,
     /// The number of the next session to go into the history.
     pub(super) next_session: u64,
 }
 
 pub(super) type States = BTreeMap<ServiceName, ServiceState>;
 
-pub(super) fn remembered(states: &States) -> Remembered {
-    let services = states.iter().map(|(name, state)| (name.clone(), state.into())).collect();
-    Remembered { services }
+pub(super) fn remembered(
+    states: &States,
+    mut last: BTreeMap<ServiceName, Session>,
+    next_event: u64,
+) -> Remembered {
+    let services = states.iter().map(|(name, state)| {
+        let memory = ServiceMemory { last_session: last.remove(name), ..state.into() };
+        (name.clone(), memory)
+    });
+    let services = services.collect();
+    Remembered { services, next_event }
 }
 
 impl From<&ServiceState> for ServiceMemory {
@@ -161,6 +214,8 @@ impl From<&ServiceState> for ServiceMemory {
             stop_intent: state.intent.clone(),
             wake_durations: state.wakes.iter().copied().collect(),
             open_session: state.open.clone(),
+            last_session: None,
+            keep_awake: state.keep_awake,
         }
     }
 }

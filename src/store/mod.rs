@@ -30,12 +30,13 @@ use tokio::sync::{oneshot, watch};
 pub use error::{CommitError, OpenStoreError, ReadStoreError};
 pub use job::ChangeError;
 pub use memory::{
-    Activity, Remembered, ServiceMemory, Session, SessionEnd, SessionReady, SessionStart, SessionStop,
-    StopIntent, StoreHealth, Wake, WakeFailed,
+    Activity, AskedBy, Remembered, ServiceMemory, Session, SessionEnd, SessionReady, SessionStart,
+    SessionStop, StopIntent, StoreHealth, Wake, WakeFailed,
 };
 pub use tables::{Interrupted, Order, Reading, StorageFault, Table, Writing};
 
 use crate::domain::name::ServiceName;
+use crate::domain::time::Timestamp;
 use job::Job;
 use ledger::{Read, Shared};
 use open::Opener;
@@ -88,8 +89,8 @@ impl Store {
     }
 
     fn start(opener: Opener) -> Result<(Self, Remembered), OpenStoreError> {
-        let (database, states) = opener.open_and_load()?;
-        let remembered = memory::remembered(&states);
+        let open::Loaded { database, states, last, next_event } = opener.open_and_load()?;
+        let remembered = memory::remembered(&states, last, next_event);
         let shared = Arc::new(Shared::new(states));
         let (end, ended) = watch::channel(None);
         let writer = Writer::new(Arc::clone(&shared), opener, database);
@@ -151,6 +152,11 @@ impl Store {
     /// The stop was called off before the order went out.
     pub fn clear_intent(&self, service: ServiceName) {
         self.0.shared.write(|ledger| ledger.change(service, |state| state.intent = None));
+    }
+
+    /// Not to be put to sleep for want of use before then; `None` ends that. It survives a restart.
+    pub fn keep_awake(&self, service: ServiceName, until: Option<Timestamp>) {
+        self.0.shared.write(|ledger| ledger.change(service, |state| state.keep_awake = until));
     }
 
     /// The newest sessions of a service, the newest first; the one that is not over, if any, leads.

@@ -1,5 +1,6 @@
 //! From a path, or a backend, to an open database.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -9,8 +10,9 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, StorageBackend};
 
+use crate::domain::name::ServiceName;
 use crate::store::error::{Fault, OpenStoreError, guarded};
-use crate::store::memory::States;
+use crate::store::memory::{Session, States};
 use crate::store::rehearsal::Rehearsal;
 use crate::store::schema::{self, MIGRATIONS, SchemaError};
 
@@ -22,6 +24,16 @@ pub(super) struct Opener {
     /// For messages.
     path: PathBuf,
     open: Box<dyn Fn() -> Result<Database, OpenStoreError> + Send>,
+}
+
+/// A database and what is read from it at the start.
+pub(super) struct Loaded {
+    pub(super) database: Database,
+    pub(super) states: States,
+    /// The newest session that is over, of each service.
+    pub(super) last: BTreeMap<ServiceName, Session>,
+    /// The first number that events of this process may have.
+    pub(super) next_event: u64,
 }
 
 impl fmt::Debug for Opener {
@@ -52,10 +64,16 @@ impl Opener {
         (self.open)()
     }
 
-    pub(super) fn open_and_load(&self) -> Result<(Database, States), OpenStoreError> {
+    pub(super) fn open_and_load(&self) -> Result<Loaded, OpenStoreError> {
         let database = self.open()?;
-        let states = guarded(|| schema::load(&database)).map_err(|fault| from_fault(&self.path, fault))?;
-        Ok((database, states))
+        let loaded = guarded(|| {
+            let states = schema::load(&database)?;
+            let last = schema::last_sessions(&database, &states)?;
+            let next_event = schema::reserve_events(&database)?;
+            Ok((states, last, next_event))
+        });
+        let (states, last, next_event) = loaded.map_err(|fault| from_fault(&self.path, fault))?;
+        Ok(Loaded { database, states, last, next_event })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Records as they lie in the file: JSON with a version, so that a future WakeDock can read them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::lifecycle::How;
 use crate::domain::time::Timestamp;
 use crate::domain::words::{StopCause, WakeCause, WakeOutcome};
-use crate::store::memory::{Activity, ServiceState, Session, SessionStop, StopIntent, Wake};
+use crate::store::memory::{Activity, AskedBy, ServiceState, Session, SessionStop, StopIntent, Wake};
 
 /// Why a record is not understood.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,8 @@ struct StateV1 {
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<SessionV1>,
     next_session: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_awake: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -92,6 +95,8 @@ struct SessionV1 {
     cause: String,
     ordered_at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<AskedByV1>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ready: Option<ReadyV1>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<FailedV1>,
@@ -100,10 +105,28 @@ struct SessionV1 {
 }
 
 #[derive(Serialize, Deserialize)]
+struct AskedByV1 {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Box<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct ReadyV1 {
     at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     took: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -141,6 +164,7 @@ impl From<&ServiceState> for StateV1 {
             wakes: state.wakes.iter().copied().map(micros).collect(),
             open: state.open.as_ref().map(Into::into),
             next_session: state.next_session,
+            keep_awake: state.keep_awake.map(Timestamp::as_millis),
         }
     }
 }
@@ -159,6 +183,7 @@ impl TryFrom<StateV1> for ServiceState {
             wakes: record.wakes.into_iter().map(Duration::from_micros).collect(),
             open: record.open.map(TryInto::try_into).transpose()?,
             next_session: record.next_session,
+            keep_awake: record.keep_awake.map(Timestamp::from_millis),
         })
     }
 }
@@ -193,11 +218,28 @@ impl TryFrom<IntentV1> for StopIntent {
     }
 }
 
+impl From<AskedBy> for AskedByV1 {
+    fn from(by: AskedBy) -> Self {
+        let AskedBy { request_id, host, method, path, client, user } = by;
+        Self { request_id, host, method, path, client, user }
+    }
+}
+
+impl From<AskedByV1> for AskedBy {
+    fn from(record: AskedByV1) -> Self {
+        let AskedByV1 { request_id, host, method, path, client, user } = record;
+        Self { request_id, host, method, path, client, user }
+    }
+}
+
 impl From<&Session> for SessionV1 {
     fn from(session: &Session) -> Self {
         let (ready, failed) = match &session.wake {
             Wake::Pending => (None, None),
-            Wake::Ready { at, took } => (Some(ReadyV1 { at: at.as_millis(), took: took.map(micros) }), None),
+            Wake::Ready { at, took, engine } => {
+                let (took, engine) = (took.map(micros), engine.map(micros));
+                (Some(ReadyV1 { at: at.as_millis(), took, engine }), None)
+            }
             Wake::Failed { at, outcome, reason } => {
                 let outcome = outcome.as_str().into();
                 (None, Some(FailedV1 { at: at.as_millis(), outcome, reason: reason.clone() }))
@@ -211,6 +253,7 @@ impl From<&Session> for SessionV1 {
         Self {
             cause: session.cause.as_str().into(),
             ordered_at: session.ordered_at.as_millis(),
+            by: (!session.by.is_nobody()).then(|| session.by.clone().into()),
             ready,
             failed,
             stop,
@@ -231,6 +274,7 @@ impl TryFrom<SessionV1> for Session {
             (Some(ready), None) => Wake::Ready {
                 at: Timestamp::from_millis(ready.at),
                 took: ready.took.map(Duration::from_micros),
+                engine: ready.engine.map(Duration::from_micros),
             },
             (None, None) => Wake::Pending,
         };
@@ -245,6 +289,7 @@ impl TryFrom<SessionV1> for Session {
             })
             .transpose()?;
         let cause = word(WakeCause::parse, record.cause)?;
-        Ok(Self { cause, ordered_at: Timestamp::from_millis(record.ordered_at), wake, stop })
+        let by = record.by.map(Into::into).unwrap_or_default();
+        Ok(Self { cause, ordered_at: Timestamp::from_millis(record.ordered_at), by, wake, stop })
     }
 }

@@ -1,5 +1,7 @@
 //! The tables, their version, and the way from an older version to this one.
 
+use std::collections::BTreeMap;
+
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use crate::domain::name::ServiceName;
@@ -17,6 +19,11 @@ const SESSIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("sessions")
 
 /// The key of the version in [`META`].
 const VERSION: &str = "schema";
+/// The key, in [`META`], of the highest number that events may have had so far.
+const EVENTS: &str = "events";
+/// How many numbers of events are set aside at once: what a process hands out and has no time to
+/// write down is never handed out again.
+const RESERVED_EVENTS: u64 = 1 << 20;
 
 /// One step of the schema, within the transaction that also writes the new version.
 pub(super) type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
@@ -119,6 +126,33 @@ pub(super) fn load(database: &Database) -> Result<States, Fault> {
         }
     }
     Ok(states)
+}
+
+/// Sets numbers of events aside for this process, and returns the first.
+pub(super) fn reserve_events(database: &Database) -> Result<u64, Fault> {
+    let transaction = database.begin_write()?;
+    let next = {
+        let mut table = transaction.open_table(META)?;
+        let last = table.get(EVENTS)?.map_or(0, |value| value.value());
+        table.insert(EVENTS, last + RESERVED_EVENTS)?;
+        last + 1
+    };
+    transaction.commit()?;
+    Ok(next)
+}
+
+/// The newest session that is over, of each of these services.
+pub(super) fn last_sessions(
+    database: &Database,
+    states: &States,
+) -> Result<BTreeMap<ServiceName, Session>, Fault> {
+    let mut last = BTreeMap::new();
+    for service in states.keys() {
+        if let Some(session) = sessions(database, service, 1)?.pop() {
+            last.insert(service.clone(), session);
+        }
+    }
+    Ok(last)
 }
 
 /// Writes states and finished sessions in one commit, and lets go of the oldest sessions.

@@ -110,10 +110,10 @@ impl Reading<'_> {
     ///
     /// # Errors
     /// As [`Reading::get`].
-    pub fn scan<R: DeserializeOwned>(
+    pub fn scan<'k, R: DeserializeOwned>(
         &self,
         table: &Table<R>,
-        keys: impl for<'k> RangeBounds<&'k str>,
+        keys: impl RangeBounds<&'k str> + 'k,
         order: Order,
         limit: usize,
     ) -> Result<Vec<(String, R)>, StorageFault> {
@@ -138,10 +138,10 @@ impl Writing<'_> {
     ///
     /// # Errors
     /// As [`Writing::get`].
-    pub fn scan<R: DeserializeOwned>(
+    pub fn scan<'k, R: DeserializeOwned>(
         &self,
         table: &Table<R>,
-        keys: impl for<'k> RangeBounds<&'k str>,
+        keys: impl RangeBounds<&'k str> + 'k,
         order: Order,
         limit: usize,
     ) -> Result<Vec<(String, R)>, StorageFault> {
@@ -164,6 +164,30 @@ impl Writing<'_> {
     /// Where the disk fails.
     pub fn remove<R>(&self, table: &Table<R>, key: &str) -> Result<bool, StorageFault> {
         let removed = self.0.open_table(table.definition())?.remove(key)?.is_some();
+        Ok(removed)
+    }
+
+    /// Takes out the records of a range, in the order of their keys, at most `limit`; how many.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn remove_range<'k, R>(
+        &self,
+        table: &Table<R>,
+        keys: impl RangeBounds<&'k str> + 'k,
+        limit: usize,
+    ) -> Result<usize, StorageFault> {
+        let mut left = limit;
+        let mut removed = 0;
+        let mut open = self.0.open_table(table.definition())?;
+        open.retain_in(keys, |_, _| {
+            let stays = left == 0;
+            if !stays {
+                left -= 1;
+                removed += 1;
+            }
+            stays
+        })?;
         Ok(removed)
     }
 
@@ -192,9 +216,9 @@ fn get<R: DeserializeOwned>(
     Ok(Some(serde_json::from_slice(bytes.value()).map_err(RecordError::from)?))
 }
 
-fn scan<R: DeserializeOwned>(
+fn scan<'k, R: DeserializeOwned>(
     open: &impl ReadableTable<&'static str, &'static [u8]>,
-    keys: impl for<'k> RangeBounds<&'k str>,
+    keys: impl RangeBounds<&'k str> + 'k,
     order: Order,
     limit: usize,
 ) -> Result<Vec<(String, R)>, StorageFault> {

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -13,20 +12,18 @@ use crate::clock;
 use crate::domain::address::Upstream;
 use crate::domain::lifecycle::{DemandId, Effect, Generation, Input, Machine, Policy, Usage};
 use crate::domain::service::ServiceSpec;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Timestamp};
+use crate::domain::usage::UsageSample;
 use crate::domain::words::{Phase, Refusal, StopCause, WakeCause};
 use crate::ports::{ContainerAction, ContainerEvent};
 use crate::store::{Activity, Store};
+use crate::supervisor::awake::Sampling;
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{AskedBy, Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
 use crate::supervisor::lease::{Lease, Overhead};
 use crate::supervisor::look::{self, Looked};
 use crate::supervisor::stop::{self, Claim, StopOrder, StopReport};
 use crate::supervisor::wake::{self, Known, WakeOrder, WakeReport, Wakers};
-
-/// When a service's memory is read first after it became ready, and then how often.
-const FIRST_SAMPLE: Duration = Duration::from_secs(1);
-const NEXT_SAMPLE: Duration = Duration::from_secs(60);
 
 /// Numbers of upstreams, unique in the process: a container that is given the address of another
 /// one must not inherit its pooled connections.
@@ -48,7 +45,7 @@ pub(super) enum Report {
     Woken(WakeReport),
     Stopped(StopReport),
     Looked(Looked),
-    Memory(Option<u64>),
+    Used(Option<UsageSample>),
 }
 
 /// A request that waits.
@@ -106,7 +103,9 @@ pub(super) struct Actor {
     /// Who waits for the look in progress, and for the one after it.
     pub(super) looking: look::Looking,
     pub(super) chronicle: Chronicle,
-    sample_at: Option<Moment>,
+    /// Kept awake until then.
+    pub(super) keep_awake: Option<Timestamp>,
+    pub(super) sampling: Sampling,
 }
 
 /// Starts the actor of a service, and returns the way to talk to it.
@@ -142,10 +141,15 @@ pub(super) fn spawn(
         progress: mpsc::unbounded_channel(),
         orders: 0,
         looking: look::Looking::default(),
+        keep_awake: chronicle.keep_awake(),
         chronicle,
-        sample_at: None,
+        sampling: Sampling::default(),
         shared,
     };
+    if let Some(until) = actor.keep_awake {
+        let until = clock::moment_of(until);
+        actor.machine.step(clock::now(), Input::KeepAwake(Some(until)));
+    }
     actor.publish();
     tokio::spawn(async move {
         if let Some(before) = before {
@@ -160,7 +164,7 @@ impl Actor {
         // A container that was told to stop is nobody else's before it has.
         while !self.machine.is_retired() || self.stopping.as_ref().is_some_and(|stop| stop.claim.is_sent()) {
             let deadline = self.machine.deadline();
-            let sample_at = self.sample_at;
+            let sample_at = self.sampling.due();
             tokio::select! {
                 // Messages first: demand that is already there is seen before a deadline is.
                 biased;
@@ -195,7 +199,10 @@ impl Actor {
     }
 
     fn receive(&mut self, message: Message) {
-        let asks = matches!(message, Message::Demand { .. } | Message::Wake { .. } | Message::Stop { .. });
+        let asks = matches!(
+            message,
+            Message::Demand { .. } | Message::Wake { .. } | Message::Stop { .. } | Message::Restart { .. }
+        );
         if asks && !self.looking.has_looked() {
             // What the previous process left may be on its way out: nothing is begun before the
             // container has been looked at.
@@ -216,7 +223,20 @@ impl Actor {
                 self.asked_by.get_or_insert(by);
                 self.input(Input::Wake(cause));
             }
-            Message::Stop { cause } => self.input(Input::Stop(cause)),
+            Message::Stop { cause, by } => {
+                self.chronicle.stopped_by(by);
+                if cause == StopCause::Manual {
+                    self.no_longer_kept();
+                }
+                self.input(Input::Stop(cause));
+            }
+            Message::Restart { by } => {
+                self.chronicle.stopped_by(by.clone());
+                self.asked_by.get_or_insert(by);
+                self.input(Input::Restart);
+            }
+            Message::KeepAwake { until, by } => self.keep_awake(until, by),
+            Message::Sample => self.sample(),
             Message::Recheck { upstream, done } => {
                 if self.upstream == Some(upstream) && self.machine.phase() == Phase::Ready {
                     self.look(Some(done));
@@ -270,28 +290,12 @@ impl Actor {
         self.input(Input::Deadline(usage));
     }
 
-    fn sample(&mut self) {
-        self.sample_at = None;
-        let Some(known) = &self.known else { return };
-        let (engine, id) = (Arc::clone(&self.tools.wakers.engine), known.id.clone());
-        self.tasks.spawn(async move {
-            Report::Memory(engine.usage(&id).await.ok().map(|usage| usage.memory_in_use()))
-        });
-    }
-
     fn reported(&mut self, report: Report) {
         match report {
             Report::Woken(report) => self.woken(report),
             Report::Stopped(report) => self.stopped(report),
             Report::Looked(looked) => self.looked(looked),
-            Report::Memory(memory) => {
-                if let Some(bytes) = memory {
-                    self.chronicle.memory(bytes);
-                }
-                if self.machine.phase() == Phase::Ready {
-                    self.sample_at = Some(clock::now() + NEXT_SAMPLE);
-                }
-            }
+            Report::Used(sample) => self.sampled(sample),
         }
     }
 
@@ -305,7 +309,7 @@ impl Actor {
                 self.overhead = awake.ordered_at.zip(self.waking.as_ref()).map(|(ordered_at, waking)| {
                     Overhead { before: ordered_at.since(waking.demanded_at), ready_at: awake.ready_at }
                 });
-                self.chronicle.answers(awake.unpaused);
+                self.chronicle.answers(awake.unpaused, awake.engine_took);
                 self.known = Some(awake.known);
                 // What was only unpaused kept its address and every connection.
                 let is_same = self.upstream.is_some_and(|upstream| upstream.address == awake.address);
@@ -373,7 +377,8 @@ impl Actor {
     }
 
     fn entered(&mut self, phase: Phase) {
-        self.sample_at = (phase == Phase::Ready).then(|| clock::now() + FIRST_SAMPLE);
+        self.chronicle.entered(phase, self.stopping.as_ref().map(|stopping| stopping.cause));
+        self.sampling_from(phase);
         if phase == Phase::Ready {
             self.failure = None;
             // It is in use, as far as the store is concerned, until it has been seen quiet.
@@ -467,7 +472,7 @@ impl Actor {
             }
         });
         self.waking = Some(Waking { demanded_at, changed, abandoned, ended });
-        self.chronicle.wake_ordered(now, cause, kind, &asked_by);
+        self.chronicle.wake_ordered(now, cause, kind, asked_by);
     }
 
     fn order_stop(&mut self, order: Generation, how: crate::domain::lifecycle::How, cause: StopCause) {
@@ -527,9 +532,23 @@ impl Actor {
         let stop_cause =
             self.stopping.as_ref().map(|stopping| stopping.cause).or(self.chronicle.stop_cause());
         let paused = self.machine.is_paused();
+        let (session, keep_awake) = (self.chronicle.session(), self.keep_awake);
+        let ready_since = self.machine.ready_since();
         self.shared.snapshot.send_if_modified(|snapshot| {
             let since = if snapshot.phase == phase { snapshot.since } else { clock::now() };
-            let next = Snapshot { phase, since, step, usual, failure, paused, stop_cause, wake_cause };
+            let next = Snapshot {
+                phase,
+                since,
+                step,
+                usual,
+                failure,
+                paused,
+                stop_cause,
+                wake_cause,
+                ready_since: ready_since.unwrap_or(since),
+                keep_awake,
+                session,
+            };
             let changed = *snapshot != next;
             *snapshot = next;
             changed

@@ -21,10 +21,12 @@ use crate::store::{Activity, Remembered, Store};
 use crate::supervisor::actor::{self, Tools};
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{HoldLimit, Message, ServiceHandle};
+use crate::supervisor::journal::Journal;
 use crate::supervisor::keeper;
 use crate::supervisor::look;
 use crate::supervisor::news;
 pub use crate::supervisor::news::EngineStatus;
+use crate::supervisor::rollup::{Counters, Rollups};
 use crate::supervisor::wake::Wakers;
 
 /// The routes, as the data plane reads them.
@@ -52,11 +54,13 @@ pub struct Fleet {
     routes: Arc<Routes>,
     holds: Arc<HoldLimit>,
     /// Counters live on when a service is let go and taken up again.
-    metrics: Mutex<BTreeMap<ServiceName, Arc<ServiceMetrics>>>,
+    metrics: Counters,
+    rollups: Rollups,
     unknown: Arc<ServiceMetrics>,
     remembered: Mutex<Remembered>,
     workers: usize,
     engine_status: watch::Receiver<EngineStatus>,
+    journal: Journal,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -116,6 +120,9 @@ impl Fleet {
         let handles = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let (status, engine_status) = watch::channel(EngineStatus::unknown());
         let engine = Arc::clone(&parts.engine);
+        let metrics = Counters::default();
+        let rollups = Rollups::new(parts.store.clone(), Arc::clone(&metrics));
+        let journal = Journal::new(parts.store.clone(), parts.remembered.next_event);
         let fleet = Arc::new(Self {
             tools: Tools {
                 wakers: Arc::new(Wakers { engine: parts.engine, prober: parts.prober }),
@@ -127,16 +134,20 @@ impl Fleet {
             handles: Arc::clone(&handles),
             routes: Arc::default(),
             holds: Arc::new(HoldLimit::new(parts.max_held)),
-            metrics: Mutex::default(),
+            metrics: Arc::clone(&metrics),
+            rollups: rollups.clone(),
             unknown: ServiceMetrics::new(ServiceName::unknown(), parts.workers, clock::now()),
             remembered: Mutex::new(parts.remembered),
             workers: parts.workers,
             engine_status,
+            journal: journal.clone(),
             tasks: Mutex::default(),
         });
         let tasks = vec![
             tokio::spawn(keeper::keep(handles, parts.store, busy)),
             tokio::spawn(news::read(Arc::downgrade(&fleet), engine, status)),
+            tokio::spawn(journal.keep()),
+            tokio::spawn(rollups.keep()),
         ];
         *lock(&fleet.tasks) = tasks;
         fleet
@@ -207,8 +218,14 @@ impl Fleet {
                 .or_insert_with(|| ServiceMetrics::new(spec.name.clone(), self.workers, clock::now())),
         );
         let memory = lock(&self.remembered).services.remove(&spec.name).unwrap_or_default();
-        let chronicle =
-            Chronicle::new(spec.name.clone(), self.tools.store.clone(), Arc::clone(&metrics), memory);
+        let chronicle = Chronicle::new(
+            spec.name.clone(),
+            &self.tools.store,
+            &self.journal,
+            &self.rollups,
+            Arc::clone(&metrics),
+            memory,
+        );
         let (handle, mailbox) = ServiceHandle::new(
             Arc::clone(&spec),
             metrics,
@@ -263,6 +280,18 @@ impl Fleet {
     #[must_use]
     pub fn unknown(&self) -> Arc<ServiceMetrics> {
         Arc::clone(&self.unknown)
+    }
+
+    /// What happens.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// What was counted, by the hour and by the day.
+    #[must_use]
+    pub fn rollups(&self) -> &Rollups {
+        &self.rollups
     }
 
     /// Whether Docker answers.
@@ -347,6 +376,8 @@ impl Fleet {
             })
             .collect();
         drop(self.tools.store.activities(news));
+        self.journal.flush().await;
+        self.rollups.save().await;
         if let Err(error) = self.tools.store.close().await {
             tracing::error!(%error, "the idle clocks were not written down");
         }

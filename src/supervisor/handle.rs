@@ -1,20 +1,25 @@
 //! The way to talk to one service: take a lease, wait for one, watch it, order it about.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::clock;
 use crate::domain::address::Upstream;
-use crate::domain::lifecycle::DemandId;
+use crate::domain::lifecycle::{DemandId, Policy};
 use crate::domain::name::ServiceName;
 use crate::domain::service::ServiceSpec;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Timestamp};
 use crate::domain::words::{Phase, Refusal, StopCause, WakeCause};
 use crate::metrics::ServiceMetrics;
+pub use crate::store::AskedBy;
+use crate::store::Session;
+pub use crate::supervisor::awake::{Awake, Usage};
 use crate::supervisor::lease::{Gate, Lease};
 
 /// What everybody may know about a service at a glance.
@@ -35,6 +40,12 @@ pub struct Snapshot {
     pub stop_cause: Option<StopCause>,
     /// What woke it last, or wakes it now.
     pub wake_cause: Option<WakeCause>,
+    /// Since when it has been ready, however often a stop was taken back. Only in `ready`.
+    pub ready_since: Moment,
+    /// Kept awake until then, which may have passed.
+    pub keep_awake: Option<Timestamp>,
+    /// The newest session: the one that goes on, or the last one.
+    pub session: Option<Arc<Session>>,
 }
 
 impl Snapshot {
@@ -49,6 +60,9 @@ impl Snapshot {
             paused: false,
             stop_cause: None,
             wake_cause: None,
+            ready_since: since,
+            keep_awake: None,
+            session: None,
         }
     }
 }
@@ -73,26 +87,35 @@ pub struct Failure {
     pub retry_at: Moment,
 }
 
-/// The request that asks, for the log: who woke this. Borrowed, so that a request that finds its
-/// service ready pays nothing for it.
-#[derive(Debug, Clone, Copy, Default)]
+/// The request that asks: who woke this. Borrowed, so that a request that finds its service ready
+/// pays nothing for it.
+#[derive(Clone, Copy, Default)]
 pub struct Asker<'a> {
     pub request_id: &'a [u8],
     pub host: &'a str,
+    pub method: &'a str,
+    /// Without the query.
+    pub path: &'a str,
+    /// The client's address; asked only where the service is not ready.
+    pub client: Option<&'a (dyn Fn() -> Option<IpAddr> + Sync)>,
 }
 
 impl From<&Asker<'_>> for AskedBy {
     fn from(asker: &Asker<'_>) -> Self {
         let text = |text: &str| (!text.is_empty()).then(|| text.into());
-        Self { request_id: text(&String::from_utf8_lossy(asker.request_id)), host: text(asker.host) }
+        let end = (0..=Self::LONGEST_PATH.min(asker.path.len()))
+            .rev()
+            .find(|end| asker.path.is_char_boundary(*end));
+        let path = &asker.path[..end.unwrap_or(0)];
+        Self {
+            request_id: text(&String::from_utf8_lossy(asker.request_id)),
+            host: text(asker.host),
+            method: text(asker.method),
+            path: text(path),
+            client: asker.client.and_then(|client| client()),
+            user: None,
+        }
     }
-}
-
-/// The same, on its way to the actor.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AskedBy {
-    pub request_id: Option<Box<str>>,
-    pub host: Option<Box<str>>,
 }
 
 /// What others ask of a service's actor.
@@ -113,7 +136,19 @@ pub enum Message {
     },
     Stop {
         cause: StopCause,
+        by: AskedBy,
     },
+    /// Stop it and wake it again, whoever uses it.
+    Restart {
+        by: AskedBy,
+    },
+    /// Not to be put to sleep for want of use before then; `None`: no longer.
+    KeepAwake {
+        until: Option<Timestamp>,
+        by: AskedBy,
+    },
+    /// Read how much it uses.
+    Sample,
     /// The upstream refused or reset a connection: look at the container again.
     Recheck {
         upstream: Upstream,
@@ -137,6 +172,7 @@ pub struct Shared {
     pub(super) gate: Gate,
     pub(super) snapshot: watch::Sender<Snapshot>,
     pub(super) metrics: Arc<ServiceMetrics>,
+    pub(super) usage: ArcSwapOption<Usage>,
     messages: mpsc::UnboundedSender<Message>,
     holds: AtomicUsize,
     all_holds: Arc<HoldLimit>,
@@ -234,6 +270,7 @@ impl ServiceHandle {
             gate: Gate::default(),
             snapshot: watch::Sender::new(Snapshot::new(Phase::Asleep, now)),
             metrics,
+            usage: ArcSwapOption::empty(),
             messages,
             holds: AtomicUsize::new(0),
             all_holds,
@@ -307,6 +344,73 @@ impl ServiceHandle {
         let _ = self.0.messages.send(Message::Wake { cause, by: AskedBy::default() });
     }
 
+    /// Wakes it by hand: `by` is who did it. Ends the back-off after a failed wake.
+    pub fn wake_by(&self, by: &str) {
+        let _ = self.0.messages.send(Message::Wake { cause: WakeCause::Manual, by: AskedBy::user(by) });
+    }
+
+    /// Stops it by hand, whoever uses it, and no longer keeps it awake.
+    pub fn stop_by(&self, by: &str) {
+        let _ = self.0.messages.send(Message::Stop { cause: StopCause::Manual, by: AskedBy::user(by) });
+    }
+
+    /// Stops it by hand, whoever uses it, and wakes it again; where it sleeps, it is only woken.
+    pub fn restart_by(&self, by: &str) {
+        let _ = self.0.messages.send(Message::Restart { by: AskedBy::user(by) });
+    }
+
+    /// Does not let it fall asleep for want of use for so long, also over a restart of WakeDock.
+    /// Wakes nothing. A stop by hand ends it.
+    pub fn keep_awake_for(&self, time: Duration, by: &str) {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let until = Timestamp::from_millis(clock::wall().as_millis().saturating_add(millis));
+        let _ = self.0.messages.send(Message::KeepAwake { until: Some(until), by: AskedBy::user(by) });
+    }
+
+    /// Lets it fall asleep as usual again.
+    pub fn keep_awake_end(&self, by: &str) {
+        let _ = self.0.messages.send(Message::KeepAwake { until: None, by: AskedBy::user(by) });
+    }
+
+    /// Until when it is kept awake, where that is in the future.
+    #[must_use]
+    pub fn keep_awake_until(&self) -> Option<Timestamp> {
+        self.0.snapshot.borrow().keep_awake.filter(|until| *until > clock::wall())
+    }
+
+    /// Why it is awake, and for how long; `None` where it is not ready.
+    #[must_use]
+    pub fn awake(&self) -> Option<Awake> {
+        let (ready_since, keep) = {
+            let snapshot = self.0.snapshot.borrow();
+            if snapshot.phase != Phase::Ready {
+                return None;
+            }
+            (snapshot.ready_since, snapshot.keep_awake)
+        };
+        let policy = Policy::from(&**self.0.spec.load());
+        let leases = self.leases();
+        Some(Awake::of(&policy, ready_since, self.0.gate.last_active(), leases, keep))
+    }
+
+    /// When it falls asleep if nobody comes; `None` where it is in use, not ready, or never sleeps.
+    #[must_use]
+    pub fn sleeps_at(&self) -> Option<Timestamp> {
+        self.awake().and_then(Awake::until)
+    }
+
+    /// How much it used when it was read last; `None` where it is not ready, or was not read yet.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage.load().as_deref().copied()
+    }
+
+    /// Requests answered since this process started.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.0.metrics.all_requests()
+    }
+
     /// Wakes the service for a request that is not held.
     pub fn wake_for(&self, asker: &Asker<'_>) {
         let _ = self.0.messages.send(Message::Wake { cause: WakeCause::Request, by: asker.into() });
@@ -314,7 +418,7 @@ impl ServiceHandle {
 
     /// Stops the service.
     pub fn stop(&self, cause: StopCause) {
-        let _ = self.0.messages.send(Message::Stop { cause });
+        let _ = self.0.messages.send(Message::Stop { cause, by: AskedBy::default() });
     }
 
     /// The upstream of a lease refused or reset the connection: has the container looked at again.

@@ -1,14 +1,17 @@
 //! Services: one actor each, all of them as a fleet, and what keeps them in step with Docker.
 
 mod actor;
+mod awake;
 pub mod catalog;
 mod chronicle;
 pub mod fleet;
 pub mod handle;
+pub mod journal;
 mod keeper;
 pub mod lease;
 mod look;
 mod news;
 pub mod publish;
+pub mod rollup;
 mod stop;
 mod wake;

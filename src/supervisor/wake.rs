@@ -69,6 +69,8 @@ pub(super) struct Awake {
     pub(super) address: SocketAddr,
     /// When the order went out to Docker; `None` where there was none to give.
     pub(super) ordered_at: Option<Moment>,
+    /// How long the engine took to carry it out.
+    pub(super) engine_took: Option<Duration>,
     pub(super) ready_at: Moment,
     /// It was only unpaused, which says nothing about how long a start takes.
     pub(super) unpaused: bool,
@@ -115,6 +117,7 @@ struct Started {
     /// The container as it runs, where that was seen along with its start.
     seen: Option<Container>,
     ordered_at: Option<Moment>,
+    engine_took: Option<Duration>,
 }
 
 impl Wakers {
@@ -128,6 +131,7 @@ impl Wakers {
                 known: Known { state: ContainerState::Running, ..started.known },
                 address,
                 ordered_at: started.ordered_at,
+                engine_took: started.engine_took,
                 ready_at: clock::now(),
                 unpaused: true,
                 warning: None,
@@ -151,17 +155,30 @@ impl Wakers {
                 None => Known::of(&self.look(order).await?, None),
             };
             if order.kind == WakeKind::Adopt && target.state != ContainerState::Paused {
-                return Ok(Started { known: target, unpaused: false, seen: None, ordered_at: None });
+                let nothing = Started {
+                    known: target,
+                    unpaused: false,
+                    seen: None,
+                    ordered_at: None,
+                    engine_took: None,
+                };
+                return Ok(nothing);
             }
             let ordered_at = clock::now();
             let unpaused = target.state == ContainerState::Paused;
-            let (outcome, seen) = if unpaused {
-                (self.until_answered(order, || self.engine.unpause(&target.id)).await, None)
+            let (outcome, took, seen) = if unpaused {
+                let outcome = self.until_answered(order, || self.engine.unpause(&target.id)).await;
+                (outcome, clock::now().since(ordered_at), None)
             } else {
-                self.start_and_look(order, &target.id).await
+                self.start_and_look(order, &target.id, ordered_at).await
             };
-            match outcome? {
-                Ok(()) => return Ok(Started { known: target, unpaused, seen, ordered_at: Some(ordered_at) }),
+            let outcome = outcome?;
+            match outcome {
+                Ok(()) => {
+                    let engine_took = Some(took);
+                    let ordered_at = Some(ordered_at);
+                    return Ok(Started { known: target, unpaused, seen, ordered_at, engine_took });
+                }
                 // It was made anew, or is in another state than the last event said: look again.
                 Err(OrderError::Missing { .. }) => {}
                 Err(OrderError::Conflict { message }) => last_conflict = message,
@@ -175,19 +192,24 @@ impl Wakers {
     }
 
     /// Starts it, and looks at it in the meantime. What is seen counts only where it runs already.
+    /// The time is that of the start alone.
     async fn start_and_look(
         &self,
         order: &WakeOrder,
         id: &ContainerId,
-    ) -> (Result<Result<(), OrderError>, WakeProblem>, Option<Container>) {
-        let mut start = std::pin::pin!(self.until_answered(order, || self.engine.start(id)));
+        ordered_at: Moment,
+    ) -> (Result<Result<(), OrderError>, WakeProblem>, Duration, Option<Container>) {
+        let mut start = std::pin::pin!(async {
+            let outcome = self.until_answered(order, || self.engine.start(id)).await;
+            (outcome, clock::now().since(ordered_at))
+        });
         tokio::select! {
             biased;
-            outcome = &mut start => return (outcome, None),
+            (outcome, took) = &mut start => return (outcome, took, None),
             () = tokio::time::sleep(EARLY_LOOK) => {}
         }
-        let (outcome, seen) = tokio::join!(start, self.engine.inspect(&id.0));
-        (outcome, seen.ok().filter(|container| container.state == ContainerState::Running))
+        let ((outcome, took), seen) = tokio::join!(start, self.engine.inspect(&id.0));
+        (outcome, took, seen.ok().filter(|container| container.state == ContainerState::Running))
     }
 
     async fn look(&self, order: &WakeOrder) -> Result<Container, WakeProblem> {
@@ -275,6 +297,7 @@ fn awake(container: &Container, address: SocketAddr, started: &Started, warning:
         known: Known::of(container, Some(address)),
         address,
         ordered_at: started.ordered_at,
+        engine_took: started.engine_took,
         ready_at: clock::now(),
         unpaused: started.unpaused,
         warning,

@@ -1,5 +1,7 @@
 //! The states and the one transition function.
 
+mod by_hand;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -52,6 +54,8 @@ enum State {
         again: Option<WakeCause>,
         /// Stop it for good when it is paused.
         then_stop: Option<StopCause>,
+        /// Somebody asked for a restart: a stop that was taken back is ordered again.
+        restart: bool,
     },
     Failed {
         until: Moment,
@@ -83,6 +87,8 @@ pub struct Machine {
     failures: u32,
     /// When the back-off of the last failure ends.
     retry_at: Moment,
+    /// Not put to sleep for want of use before then.
+    keep_until: Option<Moment>,
 }
 
 impl Machine {
@@ -96,6 +102,7 @@ impl Machine {
             generation: Generation::default(),
             failures: 0,
             retry_at: Moment::START,
+            keep_until: None,
         }
     }
 
@@ -133,6 +140,19 @@ impl Machine {
         self.retry_at
     }
 
+    /// Since when it has been ready.
+    #[must_use]
+    pub fn ready_since(&self) -> Option<Moment> {
+        match self.state {
+            State::Ready { since, .. } => Some(since),
+            State::Asleep { .. }
+            | State::Waking { .. }
+            | State::Stopping { .. }
+            | State::Failed { .. }
+            | State::Retired => None,
+        }
+    }
+
     /// When it wants an [`Input::Deadline`], if nothing happens before.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
@@ -155,6 +175,8 @@ impl Machine {
             }
             Input::Wake(cause) => self.wake(now, cause, &mut effects),
             Input::Stop(cause) => self.stop(now, cause, &mut effects),
+            Input::Restart => self.restart(now, &mut effects),
+            Input::KeepAwake(until) => self.keep_awake(now, until, &mut effects),
             Input::Seen(sighting) => self.seen(now, sighting, &mut effects),
             Input::WakeEnded { order, result, clean_up } => {
                 self.wake_ended(now, order, result, clean_up, &mut effects);
@@ -182,15 +204,13 @@ impl Machine {
                 self.order_stop(now, how, cause, Undo::Never, (quiet_since, ready_since), effects);
             }
             (Sighting::Running, None) if found.settled => {
-                let check_at =
-                    self.policy.due(ready_since, quiet_since).map(|(_, due)| due.max(now + RETURN_GRACE));
+                let check_at = self.due(ready_since, quiet_since).map(|(_, due)| due.max(now + RETURN_GRACE));
                 self.state = State::Ready { since: ready_since, check_at };
                 effects.push(Effect::Open { clock_from: quiet_since });
             }
             (Sighting::Running, None) => self.order_wake(now, WakeCause::Startup, WakeKind::Adopt, effects),
             (Sighting::Paused, _) => {
-                let stop_at =
-                    self.policy.stop_after.map(|after| (quiet_since + after).max(now + RETURN_GRACE));
+                let stop_at = self.stop_at(quiet_since).map(|at| at.max(now + RETURN_GRACE));
                 self.state = State::Asleep { rest: Rest::Paused, stop_at };
             }
             (Sighting::Off, _) => self.state = State::Asleep { rest: Rest::Off, stop_at: None },
@@ -227,50 +247,16 @@ impl Machine {
         }
     }
 
-    fn wake(&mut self, now: Moment, cause: WakeCause, effects: &mut Vec<Effect>) {
-        let by_hand = cause == WakeCause::Manual;
-        match &mut self.state {
-            State::Asleep { .. } => self.order_wake(now, cause, WakeKind::Start, effects),
-            State::Failed { until } if by_hand || *until <= now => {
-                self.order_wake(now, cause, WakeKind::Start, effects);
-            }
-            State::Stopping { cause: StopCause::FailedWake, again, .. } => {
-                if by_hand {
-                    *again = Some(cause);
-                }
-            }
-            State::Stopping { order, again, undo, .. } => {
-                *again = Some(cause);
-                if *undo != Undo::Never {
-                    effects.push(Effect::CancelStop { order: *order });
-                }
-            }
-            State::Failed { .. } | State::Waking { .. } | State::Ready { .. } | State::Retired => {}
-        }
+    /// When a service that is ready since `ready` and unused since `quiet` falls asleep, and how.
+    fn due(&self, ready: Moment, quiet: Moment) -> Option<(How, Moment)> {
+        let (how, due) = self.policy.due(ready, quiet)?;
+        Some((how, self.keep_until.map_or(due, |keep| due.max(keep))))
     }
 
-    fn stop(&mut self, now: Moment, cause: StopCause, effects: &mut Vec<Effect>) {
-        match &mut self.state {
-            State::Waking { order, .. } => {
-                effects.push(Effect::AbandonWake { order: *order });
-                // Who waits goes on waiting, and is served by a new wake.
-                self.order_stop(now, How::Stop, cause, Undo::Never, (now, now), effects);
-            }
-            State::Ready { since, .. } => {
-                let since = *since;
-                effects.push(Effect::Close);
-                self.order_stop(now, How::Stop, cause, Undo::Ready, (now, since), effects);
-            }
-            State::Asleep { rest: Rest::Paused, .. } => {
-                self.order_stop(now, How::Stop, cause, Undo::Paused, (now, now), effects);
-            }
-            State::Stopping { how: How::Pause, then_stop, again, .. } => {
-                *then_stop = Some(cause);
-                *again = None;
-            }
-            State::Stopping { again, .. } => *again = None,
-            State::Asleep { rest: Rest::Off, .. } | State::Failed { .. } | State::Retired => {}
-        }
+    /// When what is paused and unused since `quiet` is stopped for good.
+    fn stop_at(&self, quiet: Moment) -> Option<Moment> {
+        let at = quiet + self.policy.stop_after?;
+        Some(self.keep_until.map_or(at, |keep| at.max(keep)))
     }
 
     fn seen(&mut self, now: Moment, sighting: Sighting, effects: &mut Vec<Effect>) {
@@ -286,7 +272,7 @@ impl Machine {
             }
             (State::Ready { .. } | State::Asleep { .. } | State::Failed { .. }, Sighting::Paused) => {
                 effects.push(Effect::Close);
-                let stop_at = self.policy.stop_after.map(|after| now + after);
+                let stop_at = self.stop_at(now);
                 self.state = State::Asleep { rest: Rest::Paused, stop_at };
             }
             (State::Ready { .. } | State::Asleep { .. }, Sighting::Off) => {
@@ -342,8 +328,18 @@ impl Machine {
     }
 
     fn stop_ended(&mut self, now: Moment, of: Generation, end: StopEnd, effects: &mut Vec<Effect>) {
-        let State::Stopping { order, how, cause, undo, quiet_since, ready_since, again, then_stop, .. } =
-            self.state
+        let State::Stopping {
+            order,
+            how,
+            cause,
+            undo,
+            quiet_since,
+            ready_since,
+            again,
+            then_stop,
+            restart,
+            ..
+        } = self.state
         else {
             return;
         };
@@ -352,7 +348,11 @@ impl Machine {
         }
         let rest = match (end, how) {
             (StopEnd::Cancelled, _) if undo == Undo::Ready => {
-                return self.become_ready(now, ready_since, now, effects);
+                self.become_ready(now, ready_since, now, effects);
+                if restart {
+                    self.restart(now, effects);
+                }
+                return;
             }
             (StopEnd::Failed, _) if cause != StopCause::FailedWake => {
                 // It still runs, as far as Docker knows. Whether it still serves, a probe tells.
@@ -363,7 +363,7 @@ impl Machine {
         };
         let stop_at = match rest {
             Rest::Off => None,
-            Rest::Paused => self.policy.stop_after.map(|after| (quiet_since + after).max(now)),
+            Rest::Paused => self.stop_at(quiet_since).map(|at| at.max(now)),
         };
         self.state = if cause == StopCause::FailedWake {
             State::Failed { until: self.retry_at }
@@ -391,7 +391,7 @@ impl Machine {
             State::Ready { since, .. } => self.idle_check(now, since, usage, effects),
             // Somebody paused it under a client, who may still be there when it is unpaused.
             State::Asleep { rest, .. } if usage == Usage::InUse => {
-                let stop_at = self.policy.stop_after.map(|after| now + after.max(LEAST_PAUSE));
+                let stop_at = self.stop_at(now).map(|at| at.max(now + LEAST_PAUSE));
                 self.state = State::Asleep { rest, stop_at };
             }
             State::Asleep { .. } => {
@@ -420,7 +420,7 @@ impl Machine {
             Usage::InUse => now,
             Usage::Quiet { since } => since,
         };
-        match self.policy.due(ready_since, quiet_since) {
+        match self.due(ready_since, quiet_since) {
             Some((how, due)) if due <= now && usage != Usage::InUse => {
                 self.order_stop(now, how, StopCause::Idle, Undo::Ready, (quiet_since, ready_since), effects);
             }
@@ -436,12 +436,16 @@ impl Machine {
     fn respec(&mut self, now: Moment, policy: Policy) {
         self.policy = policy;
         self.forgive();
+        self.look_again(now);
+    }
+
+    /// What the policy says of sleep has changed.
+    fn look_again(&mut self, now: Moment) {
+        let (policy, from_now) = (self.policy, self.stop_at(now));
         match &mut self.state {
             // The next look at the idle clock finds out what the new policy makes of it.
             State::Ready { check_at, .. } => *check_at = policy.first_sleep().map(|_| now),
-            State::Asleep { rest: Rest::Paused, stop_at } => {
-                *stop_at = policy.stop_after.map(|after| now + after);
-            }
+            State::Asleep { rest: Rest::Paused, stop_at } => *stop_at = from_now,
             State::Asleep { .. }
             | State::Waking { .. }
             | State::Stopping { .. }
@@ -476,7 +480,7 @@ impl Machine {
         clock_from: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let check_at = self.policy.due(ready_since, now).map(|(_, due)| due);
+        let check_at = self.due(ready_since, now).map(|(_, due)| due);
         self.state = State::Ready { since: ready_since, check_at };
         effects.push(Effect::Open { clock_from });
         effects.extend(std::mem::take(&mut self.waiting).into_iter().map(Effect::Admit));
@@ -513,6 +517,7 @@ impl Machine {
             ready_since,
             again: None,
             then_stop: None,
+            restart: false,
         };
         effects.push(Effect::OrderStop { order, how, cause });
     }

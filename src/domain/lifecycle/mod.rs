@@ -111,6 +111,10 @@ pub enum Input {
     Wake(WakeCause),
     /// Stop it now, whoever uses it.
     Stop(StopCause),
+    /// Stop it now, whoever uses it, and wake it again; wake it where it sleeps.
+    Restart,
+    /// Not to be put to sleep for want of use before then; `None`: no longer.
+    KeepAwake(Option<Moment>),
     /// A look at the container, taken while no order was in progress.
     Seen(Sighting),
     WakeEnded {

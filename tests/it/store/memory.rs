@@ -33,7 +33,7 @@ async fn trap_30_everything_is_back_after_a_restart() {
     assert_eq!(cloud.wake_durations, [Duration::from_millis(4_321)]);
     let open = cloud.open_session.as_ref().unwrap();
     assert_eq!(open.cause, WakeCause::Request);
-    assert_eq!(open.wake, Wake::Ready { at: at(4), took: Some(Duration::from_millis(4_321)) });
+    assert_eq!(open.wake, Wake::Ready { at: at(4), took: Some(Duration::from_millis(4_321)), engine: None });
     assert_eq!(open.stop, None);
     assert_eq!(remembered.services[&name("db")].activity, Some(Activity::Busy));
     assert_eq!(remembered.services.len(), 2);
@@ -131,7 +131,7 @@ async fn the_newest_wakes_and_sessions_are_kept() {
     }
     session(&store, "other", 0);
     // Found running, nobody woke it: says nothing about wakes.
-    store.session_ready(SessionReady { service: name("cloud"), at: at(0), wake: None });
+    store.session_ready(SessionReady { service: name("cloud"), at: at(0), wake: None, engine: None });
     let sessions = store.sessions(name("cloud"), usize::MAX).await.unwrap();
     assert_eq!(sessions.len() as u64, KEPT_SESSIONS);
     assert_eq!(sessions.last().unwrap().ordered_at, at(surplus * 10), "the oldest went first");

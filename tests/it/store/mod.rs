@@ -5,6 +5,7 @@
 mod crash;
 mod faults;
 mod files;
+mod made;
 mod memory;
 
 use std::time::Duration;
@@ -13,7 +14,9 @@ use wakedock::domain::lifecycle::How;
 use wakedock::domain::name::ServiceName;
 use wakedock::domain::time::Timestamp;
 use wakedock::domain::words::{StopCause, WakeCause};
-use wakedock::store::{Activity, SessionEnd, SessionReady, SessionStart, SessionStop, StopIntent, Store};
+use wakedock::store::{
+    Activity, AskedBy, SessionEnd, SessionReady, SessionStart, SessionStop, StopIntent, Store,
+};
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
@@ -32,11 +35,16 @@ fn intent(container: &str) -> StopIntent {
 }
 
 fn start(service: &str, seconds: i64) -> SessionStart {
-    SessionStart { service: name(service), cause: WakeCause::Request, ordered_at: at(seconds) }
+    SessionStart {
+        service: name(service),
+        cause: WakeCause::Request,
+        ordered_at: at(seconds),
+        by: AskedBy::default(),
+    }
 }
 
 fn ready(service: &str, seconds: i64, wake: Duration) -> SessionReady {
-    SessionReady { service: name(service), at: at(seconds), wake: Some(wake) }
+    SessionReady { service: name(service), at: at(seconds), wake: Some(wake), engine: None }
 }
 
 fn end(service: &str, seconds: i64) -> SessionEnd {

@@ -81,7 +81,11 @@ async fn a_wake_names_the_request_that_asked_first() {
         container.start_delay = secs(1);
         container.stop_delay = secs(2);
     });
-    let by = |request_id: &'static str, host| Asker { request_id: request_id.as_bytes(), host };
+    let by = |request_id: &'static str, host| Asker {
+        request_id: request_id.as_bytes(),
+        host,
+        ..Asker::default()
+    };
     let clients = [("first", "a.example.com"), ("second", "b.example.com")]
         .map(|(id, host)| request_of(&handle, by(id, host)));
     pass(secs(2)).await;
