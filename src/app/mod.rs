@@ -149,8 +149,12 @@ impl App {
         });
         let listens: Vec<Listen> = bound.addresses().iter().map(|address| address.0.clone()).collect();
         let publisher = start_publisher(&config, &listens, admin_address, &process);
-        let catalog =
-            CatalogHandle::new(catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone() });
+        let catalog = CatalogHandle::open(catalog::Parts {
+            fleet: Arc::clone(&fleet),
+            publisher: publisher.clone(),
+            store: store.clone(),
+        })
+        .await;
         let (stage, stage_seen) = watch::channel(Stage::Starting);
         let (config_status, config_seen) = watch::channel(ConfigStatus::Current);
         let admin_settings = Arc::new(ArcSwap::from_pointee(config.admin.clone()));

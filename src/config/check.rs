@@ -7,7 +7,7 @@ use crate::config::problem::Fault;
 use crate::config::report::Report;
 use crate::config::service::Draft;
 use crate::config::{Config, Listen};
-use crate::domain::host::HostPattern;
+use crate::domain::host::{HostPattern, Hostname};
 use crate::domain::service::ServiceSpec;
 
 /// Holds the settings outside `services` against each other.
@@ -36,7 +36,12 @@ pub(super) fn settings(config: &Config, report: &mut Report) {
 }
 
 /// Turns drafts into services, where nothing is missing and nothing clashes.
-pub(super) fn services(drafts: Vec<Draft>, domain: Option<&str>, report: &mut Report) -> Vec<ServiceSpec> {
+pub(super) fn services(
+    drafts: Vec<Draft>,
+    domain: Option<&str>,
+    own: Option<&Hostname>,
+    report: &mut Report,
+) -> Vec<ServiceSpec> {
     let mut seen = Seen::default();
     let mut services = Vec::new();
     for (index, draft) in drafts.into_iter().enumerate() {
@@ -47,6 +52,15 @@ pub(super) fn services(drafts: Vec<Draft>, domain: Option<&str>, report: &mut Re
         };
         missing(&draft, &base, report);
         let hosts = hosts(&draft, &base, domain, report);
+        let is_own =
+            |host: &HostPattern| matches!((host, own), (HostPattern::Exact(host), Some(own)) if host == own);
+        if let Some(host) = hosts.iter().find(|host| is_own(host)) {
+            let fault = Fault::new(
+                format!("has `{host}`, which is WakeDock's own (`admin.host`)"),
+                "give one of the two another host",
+            );
+            report.problem(&format!("{base}.hosts"), None, fault);
+        }
         seen.add(&draft, &hosts, &base, &label, report);
         if let (Some(name), Some(container)) = (draft.name.clone(), draft.container.clone()) {
             services.push(draft.into_spec(name, hosts, container));

@@ -96,7 +96,7 @@ fn all_keys() -> Vec<String> {
 }
 
 /// `a, b` or YAML's `[a, "b"]`; what is neither is left for the key's kind to refuse.
-fn list_of(text: &str) -> Value {
+pub(super) fn list_of(text: &str) -> Value {
     if text.trim_start().starts_with('[') {
         return match yaml::parse(text) {
             Ok(document) => document.value,

@@ -231,7 +231,7 @@ fn read(values: &Value, report: &mut Report) -> (Config, FileSources) {
         None => Vec::new(),
     };
     check::settings(&config, report);
-    config.services = check::services(drafts, config.domain.as_deref(), report);
+    config.services = check::services(drafts, config.domain.as_deref(), config.admin.host.as_ref(), report);
     (config, sources)
 }
 

@@ -13,7 +13,7 @@ mod print;
 mod problem;
 mod report;
 mod service;
-mod sources;
+pub mod sources;
 mod table;
 mod units;
 mod watch;

@@ -98,7 +98,7 @@ impl Report {
 }
 
 /// One line, and not too long.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     let line: String = text
         .chars()
         .flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] })

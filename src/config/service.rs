@@ -130,6 +130,10 @@ impl Kind for ReadinessWords {
     }
 }
 
+const PAUSE_AFTER: &str = "idle.pause_after";
+const STOP_AFTER: &str = "idle.stop_after";
+const READINESS_OF_HTTP: [&str; 2] = ["readiness.path", "readiness.status"];
+
 const MILLI: u64 = 1;
 const HOUR: u64 = 3_600_000;
 const YEAR: u64 = 365 * 24 * HOUR;
@@ -347,48 +351,56 @@ impl Draft {
         self.check(base, report);
     }
 
+    /// Nothing is said of how it is found out that it is ready.
+    pub(super) fn forget_readiness(&mut self) {
+        self.readiness = ReadinessDraft::default();
+    }
+
     /// Holds the options against each other.
     fn check(&self, base: &str, report: &mut Report) {
-        self.check_idle(base, report);
-        self.check_readiness(base, report);
-    }
-
-    fn check_idle(&self, base: &str, report: &mut Report) {
-        let (pause, stop) = (join(base, "idle.pause_after"), join(base, "idle.stop_after"));
-        let (Some(pause_after), Some(stop_after)) = (self.idle.pause_after, self.idle.stop_after) else {
-            return;
-        };
-        // A conflict that the defaults have already is told once, where it stands.
-        let own = report.was_given(&pause) || report.was_given(&stop);
-        if pause_after < stop_after || !own || report.has_failed(&[&pause, &stop]) {
-            return;
-        }
-        let key = if report.was_given(&pause) { pause } else { stop };
-        let pause_after = Patience::show(&Some(pause_after));
-        let stop_after = Patience::show(&Some(stop_after));
-        report.problem(
-            &key,
-            None,
-            Fault::new(
-                format!("does not fit: pause_after ({pause_after}) is not below stop_after ({stop_after})"),
-                "pause earlier, stop later, or write `never` for one of them",
-            ),
-        );
-    }
-
-    fn check_readiness(&self, base: &str, report: &mut Report) {
-        let keys = [join(base, "readiness.path"), join(base, "readiness.status")];
-        let Some(kind) = self.readiness.kind.filter(|kind| *kind != ReadinessKind::Http) else { return };
-        for key in keys {
-            if report.was_given(&key) {
-                let word = Words::show(&kind);
-                let fault = Fault::new(
-                    format!("goes with type http, and the type is {word}"),
-                    "write `type: http`, or take it out",
-                );
+        if let Some(fault) = self.idle_misfit() {
+            let (pause, stop) = (join(base, PAUSE_AFTER), join(base, STOP_AFTER));
+            // A conflict that the defaults have already is told once, where it stands.
+            let own = report.was_given(&pause) || report.was_given(&stop);
+            if own && !report.has_failed(&[&pause, &stop]) {
+                let key = if report.was_given(&pause) { pause } else { stop };
                 report.problem(&key, None, fault);
             }
         }
+        for key in READINESS_OF_HTTP.map(|key| join(base, key)) {
+            if let Some(fault) = self.readiness_misfit().filter(|_| report.was_given(&key)) {
+                report.problem(&key, None, fault);
+            }
+        }
+    }
+
+    /// Options that do not fit each other, each with its reason.
+    pub(super) fn misfits(&self) -> Vec<(&'static [&'static str], Fault)> {
+        let idle = self.idle_misfit().map(|fault| (&[PAUSE_AFTER, STOP_AFTER] as &[_], fault));
+        let readiness = self.readiness_misfit().map(|fault| (&READINESS_OF_HTTP as &[_], fault));
+        [idle, readiness].into_iter().flatten().collect()
+    }
+
+    fn idle_misfit(&self) -> Option<Fault> {
+        let (pause_after, stop_after) = (self.idle.pause_after?, self.idle.stop_after?);
+        if pause_after < stop_after {
+            return None;
+        }
+        let pause_after = Patience::show(&Some(pause_after));
+        let stop_after = Patience::show(&Some(stop_after));
+        Some(Fault::new(
+            format!("does not fit: pause_after ({pause_after}) is not below stop_after ({stop_after})"),
+            "pause earlier, stop later, or write `never` for one of them",
+        ))
+    }
+
+    fn readiness_misfit(&self) -> Option<Fault> {
+        let kind = self.readiness.kind.filter(|kind| *kind != ReadinessKind::Http)?;
+        let word = Words::show(&kind);
+        Some(Fault::new(
+            format!("goes with type http, and the type is {word}"),
+            "write `type: http`, or take it out",
+        ))
     }
 
     /// The service, once its name and container are known.

@@ -70,6 +70,12 @@ pub(super) struct Group {
     pub(super) short: Option<&'static str>,
 }
 
+impl Group {
+    pub(super) fn has_short(&self) -> bool {
+        self.short.is_some()
+    }
+}
+
 /// Everything that may stand in one mapping and below it.
 pub(super) struct Table<T: 'static> {
     /// In parts, so that `defaults` and `services` share what they have in common.

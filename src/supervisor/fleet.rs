@@ -156,13 +156,17 @@ impl Fleet {
     /// Takes up, changes and lets go services until they are these. Connections and waits of what
     /// did not change are not touched; what is let go is not stopped.
     pub fn apply(&self, services: &[ServiceSpec]) {
+        self.take_in(services.iter().cloned().map(Arc::new).collect());
+    }
+
+    /// The same, of specifications that are shared with whoever made them.
+    pub fn take_in(&self, services: Vec<Arc<ServiceSpec>>) {
         let mut members = lock(&self.members);
         let mut old = std::mem::take(&mut *members);
         // At the start that would be a line for each; their number is told.
         let tell_added = !old.is_empty();
         let mut fresh = Vec::new();
         for spec in services {
-            let spec = Arc::new(spec.clone());
             match old.remove(&spec.name) {
                 Some(same) if same.spec == spec => {
                     members.insert(spec.name.clone(), same);

@@ -5,6 +5,7 @@
 mod admin;
 mod api;
 mod caddy;
+mod catalog;
 mod config;
 mod engine;
 mod guards;

@@ -10,7 +10,9 @@ mod web;
 use figment::value::Value;
 use serde_json::{Value as Json, json};
 
-pub(super) use names::{Address, AsciiPath, Container, Domain, Host, Service, StatusRange, UrlPath, below};
+pub(super) use names::{
+    Address, AsciiPath, Container, Domain, Host, Service, StatusRange, UrlPath, below, service_name_like,
+};
 pub(super) use net::{CaddyAdmin, DockerApi, ListenAt, Network, SocketAddress};
 pub(super) use plain::{
     Bytes, Count, FileMode, FilePath, Flag, Glob, Group, Patience, Span, Text, Word, Words,

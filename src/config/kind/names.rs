@@ -112,6 +112,17 @@ impl Kind for Domain {
     }
 }
 
+/// The name of a service that is nearest to a text; empty where none is.
+pub(in crate::config) fn service_name_like(text: &str) -> String {
+    let plain: String = text
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .take(63)
+        .collect();
+    plain.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
+}
+
 /// The name of a service.
 pub(in crate::config) struct Service;
 
@@ -121,14 +132,8 @@ impl Kind for Service {
     fn read(value: &Value) -> Result<ServiceName, Faults> {
         let text = text(value)?;
         Ok(ServiceName::parse(text).map_err(|error| {
-            let plain: String = text
-                .to_lowercase()
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
-                .take(63)
-                .collect();
-            let plain = plain.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            let mend = match plain {
+            let plain = service_name_like(text);
+            let mend = match plain.as_str() {
                 "" => "write small letters and figures, with `-`, `_` or `.` inside".to_owned(),
                 plain => format!("write `{plain}`: small letters and figures, with `-`, `_` or `.` inside"),
             };

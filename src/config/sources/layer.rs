@@ -1,6 +1,6 @@
 //! What one source says, key by key.
 
-use figment::value::{Num, Value};
+use figment::value::{Dict, Num, Tag, Value};
 use serde_json::{Map, Number, Value as Json};
 
 use crate::config::report::Report;
@@ -14,7 +14,7 @@ pub struct Layer(Vec<(&'static str, Json)>);
 
 impl Layer {
     /// The keys, by their whole path, and their values, in the order of the reference.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Json)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Json)> + Clone {
         self.0.iter().map(|(key, value)| (*key, value))
     }
 
@@ -45,6 +45,12 @@ impl Layer {
             at.insert(last.to_owned(), value.clone());
         }
         Json::Object(root)
+    }
+
+    /// Of values that were read without a problem, each under the whole path of its key.
+    pub(super) fn of(said: Vec<(&'static str, Value)>) -> Self {
+        let value = |path| said.iter().find(|(said, _)| *said == path).map(|(_, value)| to_json(value));
+        Self(SERVICE.keys().filter_map(|key| Some((key.path, value(key.path)?))).collect())
     }
 
     /// Picks out what `value`, which was read at `base` with this report, gives without a problem.
@@ -86,6 +92,25 @@ fn number(num: Num) -> Json {
         num.to_u128().and_then(Number::from_u128).or_else(|| num.to_i128().and_then(Number::from_i128));
     let number = whole.or_else(|| num.to_f64().and_then(Number::from_f64));
     number.map_or(Json::Null, Json::Number)
+}
+
+/// What the table of keys reads.
+pub(super) fn from_json(value: &Json) -> Value {
+    match value {
+        Json::Null => Value::Empty(Tag::Default, figment::value::Empty::None),
+        Json::Bool(flag) => Value::from(*flag),
+        Json::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(n), ..) => Value::from(n),
+            (None, Some(n), _) => Value::from(n),
+            (None, None, n) => Value::from(n.unwrap_or(0.0)),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::Array(Tag::Default, items.iter().map(from_json).collect()),
+        Json::Object(map) => {
+            let dict: Dict = map.iter().map(|(key, value)| (key.clone(), from_json(value))).collect();
+            Value::Dict(Tag::Default, dict)
+        }
+    }
 }
 
 /// Every option of a service, in the order of the reference; null: not set.

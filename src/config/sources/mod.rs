@@ -3,13 +3,21 @@
 //! All of this is pure: what the sources say goes in, services and problems come out, whatever the
 //! order in which the sources were read.
 
+mod api;
+mod assemble;
+mod claims;
+pub mod labels;
 mod layer;
+mod merge;
+mod names;
 
 use std::fmt;
 
 use crate::domain::name::ServiceName;
 use crate::domain::words::Origin;
 
+pub use api::{read_api, read_stored};
+pub use assemble::{ApiSource, Assembled, Assembly, Contender, Input, assemble};
 pub use layer::{Layer, values};
 
 /// Something that is wrong with what one source says. Everything else goes on.
@@ -23,6 +31,8 @@ pub struct SourceProblem {
     pub reason: String,
     pub mend: String,
     pub origin: Origin,
+    /// The container meant, where it makes no service.
+    pub container: Option<String>,
 }
 
 impl fmt::Display for SourceProblem {

@@ -4,6 +4,9 @@
 //! Caddy its sites.
 
 mod handle;
+mod put;
+mod records;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,6 +86,8 @@ pub struct ApiLayer {
     pub made_at: Timestamp,
     pub changed_by: String,
     pub changed_at: Timestamp,
+    /// What this version of WakeDock cannot read any more.
+    problems: Vec<SourceProblem>,
 }
 
 /// In which state a change expects what it changes.

@@ -70,8 +70,12 @@ impl Rig {
             Box::new(|_| {}),
         );
         tokio::spawn(publishing.run());
-        let catalog =
-            CatalogHandle::new(catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone() });
+        let catalog = CatalogHandle::open(catalog::Parts {
+            fleet: Arc::clone(&fleet),
+            publisher: publisher.clone(),
+            store: store.clone(),
+        })
+        .await;
         let settings = Arc::new(ArcSwap::from_pointee(config));
         let state = AdminState {
             fleet,

@@ -103,8 +103,12 @@ impl House {
             Box::new(|_| {}),
         );
         tokio::spawn(task.run());
-        let catalog =
-            CatalogHandle::new(catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone() });
+        let catalog = CatalogHandle::open(catalog::Parts {
+            fleet: Arc::clone(&fleet),
+            publisher: publisher.clone(),
+            store: store.clone(),
+        })
+        .await;
         catalog.configure(&loaded);
         fleet.reconcile(PATIENCE).await;
         let (stage, stage_seen) = watch::channel(Stage::Serving);

@@ -62,6 +62,11 @@ const MALFORMED: &[(&str, &str, &str)] = &[
     ("services: [{ name: a, container: a, hosts: [], icon: 'https://x/y' }]", "services[0].icon", "no emoji"),
     ("services: [{ name: a, container: a, hosts: [], owners: ada }]", "services[0].owners", "list"),
     ("services: [{ name: a, container: a, hosts: [], owners: ['a b'] }]", "services[0].owners[0]", "' '"),
+    (
+        "{ admin: { host: d.e.f }, services: [{ name: a, container: a, hosts: [d.e.f] }] }",
+        "services[0].hosts",
+        "WakeDock's own",
+    ),
     ("defaults: { owners: [ada] }", "defaults.owners", "one service"),
     (
         "services: [{ name: a, container: a, hosts: [], idle: { cpu_below: 5% } }]",

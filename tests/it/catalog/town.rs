@@ -1,0 +1,92 @@
+//! A catalog whose engine, store and clock belong to the test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use wakedock::caddy::sites::OwnAddresses;
+use wakedock::config::{self, CaddyConfig, CaddyMode, Listen, Loaded};
+use wakedock::domain::name::ServiceName;
+use wakedock::ports::ProbeAnswer;
+use wakedock::store::Store;
+use wakedock::supervisor::catalog::{self, CatalogHandle, Entry};
+use wakedock::supervisor::fleet::{Fleet, Parts};
+use wakedock::supervisor::publish::Publisher;
+
+use crate::support::fake_engine::FakeEngine;
+use crate::support::fake_prober::FakeProber;
+use crate::support::memory_disk::MemoryDisk;
+
+pub(super) struct Town {
+    pub(super) engine: FakeEngine,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) catalog: CatalogHandle,
+    pub(super) store: Store,
+    pub(super) disk: MemoryDisk,
+}
+
+impl Town {
+    /// A WakeDock with this configuration file.
+    pub(super) async fn new(file: &str) -> Self {
+        Self::with(FakeEngine::new(), MemoryDisk::default(), file).await
+    }
+
+    pub(super) async fn with(engine: FakeEngine, disk: MemoryDisk, file: &str) -> Self {
+        let (store, remembered) = disk.open();
+        let fleet = Fleet::start(Parts {
+            engine: Arc::new(engine.clone()),
+            prober: Arc::new(FakeProber::answering(ProbeAnswer::Status(200))),
+            store: store.clone(),
+            remembered,
+            workers: 1,
+            max_held: 100,
+        });
+        let here: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let (publisher, _) = Publisher::new(
+            CaddyConfig { mode: CaddyMode::Off, ..CaddyConfig::default() },
+            OwnAddresses { proxy: Listen::Tcp(here), admin: here },
+            Box::new(|_| unreachable!("the mode is off")),
+            Box::new(|_| {}),
+        );
+        let parts = catalog::Parts { fleet: Arc::clone(&fleet), publisher, store: store.clone() };
+        let catalog = CatalogHandle::open(parts).await;
+        let town = Self { engine, fleet, catalog, store, disk };
+        town.configure(file);
+        town
+    }
+
+    pub(super) fn configure(&self, file: &str) {
+        self.catalog.configure(&loaded(file));
+    }
+
+    /// The process is killed and started again: only the disk and the containers are left.
+    pub(super) async fn kill_and_return(self, file: &str) -> Self {
+        let Self { engine, fleet, catalog, store, disk } = self;
+        drop((fleet, catalog));
+        store.close().await.unwrap();
+        Self::with(engine, disk, file).await
+    }
+
+    pub(super) fn entry(&self, name: &str) -> Arc<Entry> {
+        self.find(name).unwrap_or_else(|| panic!("there is no service {name}: {:?}", self.catalog.current()))
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Entry>> {
+        self.catalog.current().entries.get(&ServiceName::parse(name).unwrap()).cloned()
+    }
+
+    /// The service that answers at a host.
+    pub(super) fn at(&self, host: &str) -> Option<String> {
+        self.fleet.routes().load().find(host, "/").map(|handle| handle.name().to_string())
+    }
+}
+
+pub(super) fn loaded(file: &str) -> Loaded {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yml");
+    std::fs::write(&path, file).unwrap();
+    config::load(Some(&path), std::iter::empty()).unwrap()
+}
+
+pub(super) fn name(text: &str) -> ServiceName {
+    ServiceName::parse(text).unwrap()
+}
