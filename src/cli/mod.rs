@@ -1,7 +1,17 @@
 //! The command line: reads it, prints, and turns outcomes into exit codes.
 
+mod client;
 mod config;
+mod follow;
+mod health;
+mod orders;
+mod papers;
+mod remote;
+mod status;
 mod terminal;
+mod view;
+mod watch;
+mod wire;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,6 +21,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::{self, Ended};
 use crate::config::{CaddyMode, Config, Loaded, load, process_env, source_of};
+use orders::Verb;
+use remote::Surroundings;
 use terminal::Terminal;
 
 /// How a command ended.
@@ -56,6 +68,26 @@ enum Command {
     /// `managed`: the whole Caddyfile that is published. `file`: what is written to `caddy.file`.
     /// `off`: nothing is published, and what `file` would write is printed.
     Caddyfile,
+    /// Show what sleeps and what is awake, and why
+    Status(status::Status),
+    /// Wake a service, and wait until it is ready
+    Wake(orders::Order),
+    /// Stop a service, and wait until it is asleep; the next request wakes it again
+    Stop(orders::Order),
+    /// Stop a service and wake it again
+    Restart(orders::Order),
+    /// Keep a service awake for a time, used or not
+    KeepAwake(orders::KeepAwake),
+    /// Print what a service's container wrote
+    Logs(follow::Logs),
+    /// Print what happened
+    Events(follow::EventsOf),
+    /// Say whether WakeDock serves; exit code 1 where it does not
+    Health(health::Health),
+    /// Print what makes a shell complete the command line
+    Completions(papers::Completions),
+    /// Print the manual pages, as roff
+    Man(papers::Manual),
 }
 
 /// Runs the command line of this process.
@@ -67,26 +99,7 @@ pub fn main() -> ExitCode {
 /// The reference of the command line, in Markdown: each command with its help.
 #[must_use]
 pub fn reference() -> String {
-    let mut command = Arguments::command();
-    command.build();
-    let mut text = String::from(
-        "# Command line\n\nMade from the program itself.\n\n\
-         Exit codes: 0 fine, 1 failed, 2 connections were cut when the grace period of a shutdown \
-         was over, 64 wrong usage or configuration.\n",
-    );
-    describe(&mut command, "wakedock", &mut text);
-    text
-}
-
-fn describe(command: &mut clap::Command, name: &str, text: &mut String) {
-    let help = command.render_long_help();
-    text.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", help.to_string().trim_end()));
-    for inner in command.get_subcommands_mut() {
-        if inner.get_name() != "help" {
-            let name = format!("{name} {}", inner.get_name());
-            describe(inner, &name, text);
-        }
-    }
+    papers::reference(Arguments::command())
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -101,17 +114,29 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let load = || load(arguments.config.as_deref(), process_env());
     let source = || source_of(arguments.config.as_deref(), process_env());
-    match arguments.command {
+    let around = Surroundings { terminal: &terminal, config: arguments.config.as_deref() };
+    let exit = match arguments.command {
         Command::Serve => match load() {
-            Ok(loaded) => serve(loaded, &terminal).into(),
-            Err(problems) => terminal.refuse(&problems).into(),
+            Ok(loaded) => serve(loaded, &terminal),
+            Err(problems) => terminal.refuse(&problems),
         },
-        Command::Config { command } => config::run(&command, load, source, &terminal).into(),
+        Command::Config { command } => config::run(&command, load, source, &terminal),
         Command::Caddyfile => match load() {
-            Ok(Loaded { config, .. }) => caddyfile(&config, &terminal).into(),
-            Err(problems) => terminal.refuse(&problems).into(),
+            Ok(Loaded { config, .. }) => caddyfile(&config, &terminal),
+            Err(problems) => terminal.refuse(&problems),
         },
-    }
+        Command::Status(arguments) => status::run(&arguments, around),
+        Command::Wake(order) => orders::run(Verb::Wake, &order, around),
+        Command::Stop(order) => orders::run(Verb::Stop, &order, around),
+        Command::Restart(order) => orders::run(Verb::Restart, &order, around),
+        Command::KeepAwake(arguments) => orders::keep_awake(&arguments, around),
+        Command::Logs(arguments) => follow::logs(&arguments, around),
+        Command::Events(arguments) => follow::events(&arguments, around),
+        Command::Health(arguments) => health::run(&arguments, around),
+        Command::Completions(arguments) => papers::completions(&arguments, Arguments::command(), &terminal),
+        Command::Man(arguments) => papers::manual(&arguments, Arguments::command(), &terminal),
+    };
+    exit.into()
 }
 
 fn serve(loaded: Loaded, terminal: &Terminal) -> Exit {

@@ -1,36 +1,82 @@
-//! Writing to standard output and error: colour only on a terminal, no panic on a closed pipe.
+//! Standard output and error: colour only on a terminal, no panic on a closed pipe.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
+use rustix::termios;
+
 use crate::cli::Exit;
+use crate::cli::view::paint::Palette;
 use crate::config::{ConfigProblems, Warning};
 
 const RED: &str = "\u{1b}[1;31m";
 const AMBER: &str = "\u{1b}[1;33m";
 const PLAIN: &str = "\u{1b}[0m";
+/// Where a terminal does not say how wide it is.
+const USUAL_WIDTH: usize = 80;
 
-/// Standard output and error of this process.
+/// The standard streams of this process.
 #[derive(Debug)]
 pub(super) struct Terminal {
+    /// Whether standard error has colours.
     colour: bool,
+    /// Whether standard output has.
+    out_colour: bool,
 }
 
 impl Terminal {
     pub(super) fn new() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colour: !unwanted && io::stderr().is_terminal() }
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self {
+            colour: !unwanted && io::stderr().is_terminal(),
+            out_colour: !unwanted && io::stdout().is_terminal(),
+        }
+    }
+
+    /// The colours of standard output.
+    pub(super) fn palette(&self) -> Palette {
+        Palette { colour: self.out_colour }
+    }
+
+    /// Whether somebody looks at standard output as it comes.
+    pub(super) fn is_live(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// How many letters a line of standard output holds; `None`: as many as it takes.
+    pub(super) fn width(&self) -> Option<usize> {
+        if io::stdout().is_terminal() {
+            let size = termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+            return size.filter(|width| *width > 0).or_else(columns).or(Some(USUAL_WIDTH));
+        }
+        columns()
+    }
+
+    /// How many lines the terminal shows.
+    pub(super) fn height(&self) -> Option<usize> {
+        let size = termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_row));
+        size.filter(|height| *height > 0)
     }
 
     /// Prints to standard output. A reader that has had enough (`… | head`) is fine.
     pub(super) fn print(&self, text: &str) -> Exit {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match self.write(text.as_bytes()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 self.complain(&format!("standard output cannot be written: {error}"));
                 Exit::Failed
             }
             Ok(()) | Err(_) => Exit::Fine,
         }
+    }
+
+    /// Writes to standard output at once.
+    ///
+    /// # Errors
+    /// It cannot be written; `BrokenPipe`: nobody reads any more.
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
     }
 
     /// Prints a line to standard error.
@@ -70,7 +116,23 @@ impl Terminal {
         Exit::Usage
     }
 
+    /// Shows what goes on, in one line of a terminal that the next one overwrites; an empty one
+    /// takes it away. Nothing where standard error is no terminal.
+    pub(super) fn progress(&self, text: &str) {
+        let mut error = io::stderr().lock();
+        if error.is_terminal() {
+            let width = termios::tcgetwinsize(&error).map_or(USUAL_WIDTH, |size| usize::from(size.ws_col));
+            let text = crate::cli::view::table::cut(text, width.max(10) - 1);
+            let _ = write!(error, "\r{text}\u{1b}[K").and_then(|()| error.flush());
+        }
+    }
+
     fn paint(&self, colour: &str, text: &str) -> String {
         if self.colour { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
     }
+}
+
+/// What the surroundings say about the width.
+fn columns() -> Option<usize> {
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width > 0)
 }

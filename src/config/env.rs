@@ -13,6 +13,8 @@ use crate::config::yaml;
 const PREFIX: &str = "WAKEDOCK_";
 /// Names the file; not a key.
 const FILE: &str = "WAKEDOCK_CONFIG";
+/// The command line's own: which WakeDock it talks to.
+const COMMAND_LINE: [&str; 2] = ["WAKEDOCK_URL", "WAKEDOCK_TOKEN"];
 
 /// What the environment says.
 #[derive(Debug, Default)]
@@ -53,6 +55,9 @@ impl Environment {
     fn add(&mut self, name: String, value: String) {
         if name == FILE {
             self.file = Some(value);
+            return;
+        }
+        if COMMAND_LINE.contains(&name.as_str()) {
             return;
         }
         let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");

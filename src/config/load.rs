@@ -51,6 +51,20 @@ pub fn load(
     assemble(source, &environment, Emptiness::Allowed)
 }
 
+/// The settings as far as they can be read, for asking a WakeDock that runs: what is wrong with one
+/// of them, or with a service, leaves the others as they are.
+///
+/// # Errors
+/// The file cannot be read, or is not YAML.
+pub fn peek(
+    path: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigProblems> {
+    let environment = Environment::new(env);
+    let source = find(path, &environment)?;
+    combine(source, &environment, Emptiness::Allowed).map(|combined| combined.config)
+}
+
 /// The file that [`load`] reads, or tries to; `None`: there is none, and the defaults hold.
 #[must_use]
 pub fn source_of(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Option<PathBuf> {
@@ -178,6 +192,26 @@ pub(super) fn assemble(
     environment: &Environment,
     emptiness: Emptiness,
 ) -> Result<Loaded, ConfigProblems> {
+    let fingerprint = source.as_ref().map(Source::fingerprint);
+    let Combined { config, sources, report, file } = combine(source, environment, emptiness)?;
+    let warnings = report.finish()?;
+    Ok(Loaded { config, warnings, sources, file, fingerprint })
+}
+
+/// Everything that was read, before anybody asks whether it holds.
+struct Combined {
+    config: Config,
+    sources: FileSources,
+    report: Report,
+    file: Option<PathBuf>,
+}
+
+/// The same, whatever the report says in the end.
+fn combine(
+    source: Option<Source>,
+    environment: &Environment,
+    emptiness: Emptiness,
+) -> Result<Combined, ConfigProblems> {
     let document = match &source {
         Some(source) => shaped(source, source.parse()?, emptiness)?,
         None => Document { value: Value::from(Dict::new()), positions: Default::default() },
@@ -193,8 +227,7 @@ pub(super) fn assemble(
         report.warning(name, format!("is not a variable that WakeDock reads: {hint}"));
     }
     let (config, sources) = read(&values, &mut report);
-    let warnings = report.finish()?;
-    Ok(Loaded { config, warnings, sources, file, fingerprint: source.as_ref().map(Source::fingerprint) })
+    Ok(Combined { config, sources, report, file })
 }
 
 fn shaped(source: &Source, document: Document, emptiness: Emptiness) -> Result<Document, ConfigProblems> {

@@ -28,7 +28,7 @@ use crate::domain::service::ServiceSpec;
 
 pub use document::{example, reference, schema};
 pub use env::process_env;
-pub use load::{Loaded, load, source_of};
+pub use load::{Loaded, load, peek, source_of};
 pub use print::effective;
 pub use problem::{ConfigProblems, Fault, Place, Problem, Warning};
 pub use sources::{FileSources, Layer, SourceProblem, values};

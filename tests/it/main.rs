@@ -6,6 +6,7 @@ mod admin;
 mod api;
 mod caddy;
 mod catalog;
+mod cli;
 mod config;
 mod engine;
 mod guards;
