@@ -19,6 +19,8 @@ pub struct Caller {
     pub via: Via,
     /// `None`: the local socket.
     pub address: Option<IpAddr>,
+    /// The services that a token is for, and nothing else. `None`: no such bound.
+    pub services: Option<Arc<[String]>>,
 }
 
 /// How somebody showed who they are.

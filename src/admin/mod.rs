@@ -7,7 +7,10 @@
 pub mod access;
 pub mod api;
 mod ask;
+pub mod audit;
+pub mod auth;
 pub mod caller;
+mod cors;
 mod door;
 mod headers;
 mod health;
@@ -17,6 +20,7 @@ pub mod peer;
 pub mod problem;
 mod secret;
 mod serve;
+pub mod streams;
 
 use std::sync::Arc;
 
@@ -31,7 +35,9 @@ use tokio::sync::watch;
 pub use health::{ConfigStatus, Stage};
 pub use serve::{HandOver, Listeners, LocalSocket, Server, serve};
 
+use crate::admin::auth::Auth;
 use crate::admin::problem::Problem;
+use crate::admin::streams::Streams;
 use crate::config::AdminConfig;
 use crate::metrics::ProcessMetrics;
 use crate::store::Store;
@@ -51,6 +57,9 @@ pub struct AdminState {
     pub publish: watch::Receiver<PublishState>,
     /// The part of the configuration that is read anew for each request.
     pub settings: Arc<ArcSwap<AdminConfig>>,
+    pub auth: Arc<Auth>,
+    /// Answers that go on.
+    pub streams: Arc<Streams>,
 }
 
 /// Every route of the surface.

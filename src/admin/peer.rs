@@ -31,8 +31,11 @@ pub struct Origin {
     pub secure: bool,
     /// The host that the client asked for, where another one than `Host` says.
     pub host: Option<String>,
-    /// Whether what a log-in proxy says may count; whose it is is looked up further in.
+    /// Who is directly at the other end, over TCP: whether it is a log-in proxy is looked up further
+    /// in.
     pub proxy: Option<IpAddr>,
+    /// Whether the peer's word counts.
+    pub believed: bool,
 }
 
 impl Origin {
@@ -49,7 +52,7 @@ impl Origin {
         };
         let proxy = if let Peer::Tcp { from, .. } = peer { Some(*from) } else { None };
         if !believed {
-            return Self { address: nearest, secure: false, host: None, proxy };
+            return Self { address: nearest, secure: false, host: None, proxy, believed };
         }
         let last = |name| headers.get_all(name).iter().next_back()?.to_str().ok().map(str::trim);
         Self {
@@ -57,6 +60,7 @@ impl Origin {
             secure: last(&X_FORWARDED_PROTO).is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
             host: last(&X_FORWARDED_HOST).map(ToOwned::to_owned),
             proxy,
+            believed,
         }
     }
 }

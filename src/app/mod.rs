@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::admin::auth::Auth;
 use crate::admin::{self, AdminState, ConfigStatus, Listeners, LocalSocket, Server, Stage};
 use crate::caddy::admin::Client;
 use crate::caddy::sites::OwnAddresses;
@@ -157,6 +158,8 @@ impl App {
         .await;
         let (stage, stage_seen) = watch::channel(Stage::Starting);
         let (config_status, config_seen) = watch::channel(ConfigStatus::Current);
+        let auth = Arc::new(Auth::load(store.clone(), Some(config.data_dir.clone())).await?);
+        say_set_up(&auth, &config.admin, admin_address);
         let admin_settings = Arc::new(ArcSwap::from_pointee(config.admin.clone()));
         let state = AdminState {
             fleet: Arc::clone(&fleet),
@@ -167,6 +170,8 @@ impl App {
             config: config_seen,
             publish: publisher.watch(),
             settings: Arc::clone(&admin_settings),
+            auth,
+            streams: Arc::default(),
         };
         let (_hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
         let listeners = Listeners { tcp: admin, local, handed_over };
@@ -282,6 +287,16 @@ fn bind_local(config: &AdminConfig) -> Result<Option<LocalSocket>, StartError> {
             Ok(None)
         }
         Err(source) => Err(StartError::AdminSocket { path: path.clone(), source }),
+    }
+}
+
+/// On an empty database: where the first user is made, by whoever reads this.
+fn say_set_up(auth: &Auth, config: &AdminConfig, address: std::net::SocketAddr) {
+    let Some(token) = auth.open_set_up() else { return };
+    let address = crate::caddy::sites::dialable(address);
+    tracing::info!("there is no user yet: make the first one at http://{address}/setup?token={token}");
+    if let Some(host) = &config.host {
+        tracing::info!("or, through Caddy, at https://{host}/setup?token={token}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{Error as IoError, ErrorKind};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::admin::auth::LoadError;
 use crate::app::inherit::InheritError;
 use crate::local_socket::LocalSocketError;
 use crate::proxy::BindError;
@@ -32,6 +33,8 @@ pub enum StartError {
         #[source]
         source: LocalSocketError,
     },
+    #[error(transparent)]
+    Auth(#[from] LoadError),
     #[error("the sockets that were handed over could not be used")]
     Inherit(#[from] InheritError),
     #[error("the workers of the data plane did not start")]
@@ -63,6 +66,7 @@ impl StartError {
                 _ => Some("proxy.listen"),
             },
             Self::Admin { .. } => Some("admin.listen"),
+            Self::Auth(LoadError::Key(_)) => Some("data_dir"),
             Self::AdminSocket { source: LocalSocketError::NoSuchGroup { .. }, .. } => {
                 Some("admin.socket_group")
             }

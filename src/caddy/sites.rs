@@ -38,7 +38,8 @@ impl OwnAddresses {
 }
 
 /// A listener on every interface is reached on the loopback one.
-fn dialable(mut address: SocketAddr) -> SocketAddr {
+#[must_use]
+pub fn dialable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

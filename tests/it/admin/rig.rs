@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
+use wakedock::admin::auth::Auth;
 use wakedock::admin::{self, AdminState, ConfigStatus, HandOver, Listeners, LocalSocket, Server, Stage};
 use wakedock::caddy::sites::OwnAddresses;
 use wakedock::config::{AdminConfig, CaddyConfig, CaddyMode, Listen};
@@ -76,6 +77,7 @@ impl Rig {
             store: store.clone(),
         })
         .await;
+        let auth = Arc::new(Auth::load(store.clone(), Some(folder.path().to_owned())).await.unwrap());
         let settings = Arc::new(ArcSwap::from_pointee(config));
         let state = AdminState {
             fleet,
@@ -86,6 +88,8 @@ impl Rig {
             publish: publisher.watch(),
             catalog,
             settings: Arc::clone(&settings),
+            auth: Arc::clone(&auth),
+            streams: Arc::default(),
         };
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();

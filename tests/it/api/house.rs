@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
+use wakedock::admin::auth::Auth;
 use wakedock::admin::peer::Peer;
 use wakedock::admin::{self, AdminState, ConfigStatus, Stage};
 use wakedock::caddy::sites::OwnAddresses;
@@ -122,6 +123,8 @@ impl House {
             publish: publisher.watch(),
             catalog,
             settings: Arc::new(arc_swap::ArcSwap::from_pointee(loaded.config.admin.clone())),
+            auth: Arc::new(Auth::load(store.clone(), None).await.unwrap()),
+            streams: Arc::default(),
         };
         Self { engine, fleet, _store: store, router: admin::router(state), _lives: (stage, config) }
     }

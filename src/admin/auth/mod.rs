@@ -1,0 +1,238 @@
+//! Who may come in: users, their sessions, API tokens, and what each of them shows at the door.
+//!
+//! Everything is in memory, so that no request waits for the disk; every change is on the disk
+//! before it holds. One change is made at a time.
+
+mod browser;
+mod cookie;
+mod forward;
+mod identify;
+mod jwt;
+mod key;
+mod password;
+mod record;
+mod session;
+mod settings;
+mod sign_in;
+mod throttle;
+mod tokens;
+mod users;
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+pub(super) use browser::{check_origin, csrf_token_in_form, csrf_token_in_header, is_form};
+pub use cookie::{end_cookie, session_cookie};
+pub use identify::{By, Identified};
+pub use key::KeyError;
+pub use password::PasswordError;
+pub(super) use record::AUDIT;
+pub use session::Session;
+pub use settings::{Settings, SettingsError};
+pub use sign_in::{Client, NewSession, SetUpError, SignInError, Tokens};
+pub use throttle::{Left, TooMany};
+pub use tokens::{NewToken, Token, TokenError};
+pub use users::{NameError, NewUser, User, UserChange, UserError};
+
+use crate::admin::audit::{self, Entry};
+use crate::admin::caller::{Caller, Via};
+use crate::domain::time::Timestamp;
+use crate::store::{ChangeError, CommitError, Interrupted, Order, Store};
+use key::Keys;
+use password::Hasher;
+use record::{
+    ONLY, SESSIONS, SETTINGS, SessionRecord, SettingsRecord, TOKENS, TokenRecord, USERS, UserRecord,
+};
+use throttle::Throttle;
+
+/// Records of one kind at most; nobody has as many.
+const MOST: usize = 10_000;
+
+/// Why it could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] CommitError),
+}
+
+/// Users, sessions and tokens, and the way to change them.
+#[derive(Debug)]
+pub struct Auth {
+    store: Store,
+    people: RwLock<People>,
+    /// One change at a time: what it was decided on is still so when it is written.
+    changing: tokio::sync::Mutex<()>,
+    hasher: Hasher,
+    throttle: Throttle,
+    keys: ArcSwap<Keys>,
+    /// Where the key's file is. `None`: it is in memory alone.
+    folder: Option<PathBuf>,
+    /// SHA-256 of the token in the set-up link, while it is good.
+    set_up: Mutex<Option<[u8; 32]>>,
+    /// Told whenever somebody may do less than before.
+    revoked: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct People {
+    users: BTreeMap<Arc<str>, User>,
+    /// By id.
+    sessions: HashMap<Arc<str>, Arc<Session>>,
+    /// By SHA-256 of the token.
+    tokens: HashMap<[u8; 32], Arc<Token>>,
+    settings: Settings,
+}
+
+/// One change of the store.
+#[derive(Debug)]
+enum Change {
+    PutUser(Arc<str>, UserRecord),
+    RemoveUser(Arc<str>),
+    PutSession(Arc<str>, SessionRecord),
+    RemoveSession(Arc<str>),
+    PutToken(Arc<str>, TokenRecord),
+    RemoveToken(Arc<str>),
+    PutSettings(SettingsRecord),
+}
+
+impl Auth {
+    /// Reads what is stored, and the key in `folder`; makes one where there is none.
+    ///
+    /// # Errors
+    /// Where either cannot be read.
+    pub async fn load(store: Store, folder: Option<PathBuf>) -> Result<Self, LoadError> {
+        let keys = match &folder {
+            Some(folder) => key::read_or_make(folder)?,
+            None => Keys::of(&super::secret::random()),
+        };
+        let people = Self::read(&store).await?;
+        Ok(Self {
+            store,
+            people: RwLock::new(people),
+            changing: tokio::sync::Mutex::new(()),
+            hasher: Hasher::new(),
+            throttle: Throttle::default(),
+            keys: ArcSwap::from_pointee(keys),
+            folder,
+            set_up: Mutex::new(None),
+            revoked: watch::Sender::new(()),
+        })
+    }
+
+    async fn read(store: &Store) -> Result<People, CommitError> {
+        let read = store.read(|tables| {
+            let users = tables.scan(&USERS, .., Order::Ascending, MOST)?;
+            let sessions = tables.scan(&SESSIONS, .., Order::Ascending, MOST)?;
+            let tokens = tables.scan(&TOKENS, .., Order::Ascending, MOST)?;
+            let settings = tables.get(&SETTINGS, ONLY)?;
+            Ok::<_, Interrupted<Infallible>>((users, sessions, tokens, settings))
+        });
+        let (users, sessions, tokens, settings) = read.await.map_err(committed)?;
+        let mut people =
+            People { settings: settings.map(Settings::from).unwrap_or_default(), ..People::default() };
+        for (name, record) in users {
+            match User::read(&name, record) {
+                Some(user) => drop(people.users.insert(Arc::clone(&user.name), user)),
+                None => tracing::warn!(user = name, "a stored user is not understood, and left out"),
+            }
+        }
+        for (id, record) in sessions {
+            if let Some(session) = Session::read(&id, record) {
+                people.sessions.insert(Arc::clone(&session.id), Arc::new(session));
+            }
+        }
+        for (id, record) in tokens {
+            match Token::read(&id, record) {
+                Some(token) => drop(people.tokens.insert(token.hash, Arc::new(token))),
+                None => tracing::warn!(token = id, "a stored token is not understood, and left out"),
+            }
+        }
+        Ok(people)
+    }
+
+    /// How many passwords were checked since the start: as many for users that there are not.
+    #[must_use]
+    pub fn passwords_checked(&self) -> u64 {
+        self.hasher.checked()
+    }
+
+    /// Whether there is no user yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.people().users.is_empty()
+    }
+
+    /// Hears whenever somebody may do less than before.
+    #[must_use]
+    pub fn watch_revoked(&self) -> watch::Receiver<()> {
+        self.revoked.subscribe()
+    }
+
+    /// Whether a caller that was let in would still be.
+    #[must_use]
+    pub fn still_holds(&self, caller: &Caller, now: Timestamp) -> bool {
+        let people = self.people();
+        match &caller.via {
+            Via::Socket { .. } | Via::Proxy => true,
+            Via::Session { id } => people
+                .sessions
+                .get(id)
+                .and_then(|session| people.user_of(session, now))
+                .is_some_and(|user| user.role == caller.role),
+            Via::Token { id } => people
+                .tokens
+                .values()
+                .find(|token| token.id == *id)
+                .and_then(|token| people.role_of(token, now))
+                .is_some_and(|role| role == caller.role),
+        }
+    }
+
+    fn people(&self) -> RwLockReadGuard<'_, People> {
+        self.people.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_people<T>(&self, change: impl FnOnce(&mut People) -> T) -> T {
+        change(&mut self.people.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell_revoked(&self) {
+        self.revoked.send_replace(());
+    }
+
+    /// Writes changes and what the audit says of them in one commit.
+    async fn commit(&self, changes: Vec<Change>, entry: Option<Entry>) -> Result<(), CommitError> {
+        let committing = self.store.change(move |tables| {
+            for change in &changes {
+                match change {
+                    Change::PutUser(name, record) => tables.put(&USERS, name, record)?,
+                    Change::RemoveUser(name) => drop(tables.remove(&USERS, name)?),
+                    Change::PutSession(id, record) => tables.put(&SESSIONS, id, record)?,
+                    Change::RemoveSession(id) => drop(tables.remove(&SESSIONS, id)?),
+                    Change::PutToken(id, record) => tables.put(&TOKENS, id, record)?,
+                    Change::RemoveToken(id) => drop(tables.remove(&TOKENS, id)?),
+                    Change::PutSettings(record) => tables.put(&SETTINGS, ONLY, record)?,
+                }
+            }
+            if let Some(entry) = &entry {
+                audit::record(tables, entry)?;
+            }
+            Ok::<_, Interrupted<Infallible>>(())
+        });
+        committing.await.map_err(committed)
+    }
+}
+
+fn committed(error: ChangeError<Infallible>) -> CommitError {
+    match error {
+        ChangeError::Commit(error) => error,
+        ChangeError::Refused(never) => match never {},
+    }
+}
