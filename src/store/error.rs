@@ -52,6 +52,9 @@ pub enum CommitError {
     Unavailable { reason: Arc<str> },
     #[error("the store is closed")]
     Closed,
+    /// A record is there that nobody understands, or one cannot be written. The disk is fine.
+    #[error("{reason}")]
+    Record { reason: Arc<str> },
 }
 
 /// Why history could not be read.

@@ -6,6 +6,7 @@
 //! path does. While the disk is away the ledger goes on holding the newest state, which needs no
 //! more memory however long that lasts; only history is dropped, and counted.
 
+mod backup;
 mod error;
 mod job;
 mod ledger;
@@ -13,12 +14,13 @@ mod memory;
 mod open;
 mod record;
 mod rehearsal;
+pub mod restore;
 mod schema;
 mod tables;
 mod writer;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -27,13 +29,15 @@ use std::thread::JoinHandle;
 use redb::StorageBackend;
 use tokio::sync::{oneshot, watch};
 
+pub use backup::{Backup, BackupError};
 pub use error::{CommitError, OpenStoreError, ReadStoreError};
 pub use job::ChangeError;
 pub use memory::{
     Activity, AskedBy, Remembered, ServiceMemory, Session, SessionEnd, SessionReady, SessionStart,
     SessionStop, StopIntent, StoreHealth, Wake, WakeFailed,
 };
-pub use tables::{Interrupted, Order, Reading, StorageFault, Table, Writing};
+pub use open::{Migrated, migrate};
+pub use tables::{Interrupted, Order, Reading, StorageFault, Table, Writing, number_key};
 
 use crate::domain::name::ServiceName;
 use crate::domain::time::Timestamp;
@@ -55,6 +59,7 @@ pub struct Store(Arc<Handle>);
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
+    path: PathBuf,
     /// Ends when the writer has; holds whether everything was saved.
     ended: watch::Receiver<Option<Result<(), CommitError>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -92,13 +97,14 @@ impl Store {
         let open::Loaded { database, states, last, next_event } = opener.open_and_load()?;
         let remembered = memory::remembered(&states, last, next_event);
         let shared = Arc::new(Shared::new(states));
+        let path = opener.path().to_owned();
         let (end, ended) = watch::channel(None);
         let writer = Writer::new(Arc::clone(&shared), opener, database);
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || writer.run(&end))
             .map_err(OpenStoreError::Thread)?;
-        let handle = Handle { shared, ended, thread: Mutex::new(Some(thread)) };
+        let handle = Handle { shared, path, ended, thread: Mutex::new(Some(thread)) };
         Ok((Self(Arc::new(handle)), remembered))
     }
 
@@ -195,6 +201,30 @@ impl Store {
         let (answer, done) = oneshot::channel();
         self.0.shared.write(|ledger| ledger.job(Job::read(work, answer)));
         done.await.unwrap_or(Err(ChangeError::Commit(CommitError::Closed)))
+    }
+
+    /// Copies the whole store, as it is this moment, into a new file (mode 0600) that takes its name
+    /// when it is whole; an older backup of that name is replaced. Writing goes on meanwhile.
+    ///
+    /// # Errors
+    /// While the store is away, or where the file cannot be written. Then there is no new file.
+    pub async fn backup(&self, path: &Path) -> Result<Backup, BackupError> {
+        let path = std::path::absolute(path)
+            .map_err(|error| BackupError::Write { path: path.to_owned(), reason: error.to_string() })?;
+        backup::may_replace(&path, &self.0.path)?;
+        let (answer, seen) = oneshot::channel();
+        self.0.shared.write(|ledger| ledger.job(Job::snapshot(answer)));
+        let seen = match seen.await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(ChangeError::Commit(error))) => return Err(error.into()),
+            Ok(Err(ChangeError::Refused(never))) => match never {},
+            Err(_) => return Err(CommitError::Closed.into()),
+        };
+        let named = path.clone();
+        let written = tokio::task::spawn_blocking(move || backup::write(&seen, &path));
+        written
+            .await
+            .unwrap_or_else(|panic| Err(BackupError::Write { path: named, reason: panic.to_string() }))
     }
 
     /// Whether the store can write.

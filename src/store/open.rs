@@ -14,10 +14,10 @@ use crate::domain::name::ServiceName;
 use crate::store::error::{Fault, OpenStoreError, guarded};
 use crate::store::memory::{Session, States};
 use crate::store::rehearsal::Rehearsal;
-use crate::store::schema::{self, MIGRATIONS, SchemaError};
+use crate::store::schema::{self, MIGRATIONS, NEWEST, SchemaError};
 
 /// redb would take 1 GiB; the whole file is rarely larger than this.
-const CACHE: usize = 1 << 20;
+pub(super) const CACHE: usize = 1 << 20;
 
 /// Opens the database, for the first time and after each fault.
 pub(super) struct Opener {
@@ -55,9 +55,13 @@ impl Opener {
         let own = path.clone();
         let open = move || {
             let backend = factory().map_err(|source| file_error(&own, source))?;
-            open_backend(&own, backend, true)
+            open_backend(&own, backend, true).map(|(database, _)| database)
         };
         Self { path, open: Box::new(open) }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn open(&self) -> Result<Database, OpenStoreError> {
@@ -79,7 +83,7 @@ impl Opener {
 
 fn open_file(path: &Path) -> Result<Database, OpenStoreError> {
     let error = |source| file_error(path, source);
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|source| OpenStoreError::Directory { path: directory.to_owned(), source })?;
     if is_absent(path).map_err(error)? {
@@ -87,8 +91,88 @@ fn open_file(path: &Path) -> Result<Database, OpenStoreError> {
     }
     let file = open_read_write(path).map_err(error)?;
     tighten(path, &file).map_err(error)?;
-    drop(open_backend(path, Rehearsal::new(backend(path, file)?).map_err(error)?, true)?);
-    open_backend(path, backend(path, open_read_write(path).map_err(error)?)?, false)
+    let rehearsal = Rehearsal::new(backend(path, file)?).map_err(error)?;
+    let (rehearsed, found) = open_backend(path, rehearsal, true)?;
+    if let Some(from) = found.filter(|found| *found < NEWEST) {
+        // The file is locked and as it was: the migration so far is one in memory.
+        let kept = keep_copy(path, from).map_err(error)?;
+        tracing::info!(from, to = NEWEST, backup = %kept.display(), "migrating the store");
+    }
+    drop(rehearsed);
+    Ok(open_backend(path, backend(path, open_read_write(path).map_err(error)?)?, false)?.0)
+}
+
+/// What a migration changes, or would change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    pub from: u64,
+    pub to: u64,
+    /// The file as it was, where it was changed.
+    pub backup: Option<PathBuf>,
+}
+
+/// Brings the file of a store to the version that this WakeDock writes, as [`crate::store::Store::open`]
+/// does too. With `check` it only tries: the file stays as it is.
+///
+/// # Errors
+/// As [`crate::store::Store::open`]; also where there is no file.
+pub fn migrate(path: &Path, check: bool) -> Result<Migrated, OpenStoreError> {
+    let error = |source| file_error(path, source);
+    let file = backend(path, open_read_write(path).map_err(error)?)?;
+    let (rehearsed, found) = open_backend(path, Rehearsal::new(file).map_err(error)?, true)?;
+    drop(rehearsed);
+    let from = found.unwrap_or(NEWEST);
+    if check || from == NEWEST {
+        return Ok(Migrated { from, to: NEWEST, backup: None });
+    }
+    drop(open_file(path)?);
+    Ok(Migrated { from, to: NEWEST, backup: Some(beside(path, &format!(".v{from}.bak"))) })
+}
+
+/// A name beside a file.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Keeps a copy of a file of an older version, for the way back.
+fn keep_copy(path: &Path, version: u64) -> std::io::Result<PathBuf> {
+    let kept = beside(path, &format!(".v{version}.bak"));
+    let draft = beside(&kept, ".new");
+    copy(path, &draft)?;
+    std::fs::rename(&draft, &kept)?;
+    sync_directory(&kept);
+    Ok(kept)
+}
+
+/// Copies a file that only its owner may read, over what is there, down to the disk.
+pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut copy = create(to)?;
+    std::io::copy(&mut source, &mut copy)?;
+    copy.sync_all()
+}
+
+/// Makes a file that only its owner may read, in place of one that is there.
+pub(super) fn create(path: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// The directory of a file.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The new name of a file must survive a power cut too. Not every file system can be asked for that.
+pub(super) fn sync_directory(path: &Path) {
+    if let Err(error) = File::open(directory_of(path)).and_then(|directory| directory.sync_all()) {
+        tracing::warn!(path = %path.display(), %error, "cannot sync the directory of the file");
+    }
 }
 
 fn is_absent(path: &Path) -> std::io::Result<bool> {
@@ -109,20 +193,11 @@ fn make(path: &Path, directory: &Path) -> Result<(), OpenStoreError> {
     if !is_absent(path).map_err(error)? {
         return Ok(());
     }
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
-    match std::fs::remove_file(&draft) {
-        Err(source) if source.kind() != ErrorKind::NotFound => return Err(error(source)),
-        Ok(()) | Err(_) => {}
-    }
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&draft);
-    drop(open_backend(path, backend(path, file.map_err(error)?)?, false)?);
+    let draft = beside(path, ".new");
+    let file = create(&draft).map_err(error)?;
+    drop(open_backend(path, backend(path, file)?, false)?);
     std::fs::rename(&draft, path).map_err(error)?;
-    // The new name must survive a power cut too. Not every file system can be asked for that.
-    if let Err(error) = directory.sync_all() {
-        tracing::warn!(path = %path.display(), %error, "cannot sync the directory of the store");
-    }
+    sync_directory(path);
     Ok(())
 }
 
@@ -138,24 +213,29 @@ fn tighten(path: &Path, file: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-fn open_read_write(path: &Path) -> std::io::Result<File> {
+pub(super) fn open_read_write(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
-fn backend(path: &Path, file: File) -> Result<FileBackend, OpenStoreError> {
+pub(super) fn backend(path: &Path, file: File) -> Result<FileBackend, OpenStoreError> {
     FileBackend::new(file).map_err(|error| from_redb(path, error.into()))
 }
 
-/// `verify`: reads every page and compares its checksum. Without it redb trusts the file.
-fn open_backend(path: &Path, backend: impl StorageBackend, verify: bool) -> Result<Database, OpenStoreError> {
+/// Opens a database and brings it to the newest version; returns the one it had. `verify`: reads every
+/// page and compares its checksum. Without it redb trusts the file.
+pub(super) fn open_backend(
+    path: &Path,
+    backend: impl StorageBackend,
+    verify: bool,
+) -> Result<(Database, Option<u64>), OpenStoreError> {
     let opened = guarded(|| {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(verify);
         let database = builder.create_with_backend(backend)?;
-        Ok(schema::prepare(&database, MIGRATIONS).map(|()| database))
+        Ok(schema::prepare(&database, MIGRATIONS).map(|found| (database, found)))
     });
     match opened {
-        Ok(Ok(database)) => Ok(database),
+        Ok(Ok(opened)) => Ok(opened),
         Ok(Err(error)) => Err(from_schema(path, error)),
         Err(fault) => Err(from_fault(path, fault)),
     }
@@ -171,7 +251,7 @@ fn from_schema(path: &Path, error: SchemaError) -> OpenStoreError {
     }
 }
 
-fn from_fault(path: &Path, fault: Fault) -> OpenStoreError {
+pub(super) fn from_fault(path: &Path, fault: Fault) -> OpenStoreError {
     match fault {
         Fault::Redb(error) => from_redb(path, *error),
         fault @ (Fault::Panicked(_) | Fault::Record(_)) => {
@@ -192,7 +272,7 @@ fn from_redb(path: &Path, error: redb::Error) -> OpenStoreError {
 
 /// What redb reports of a file that is too short, or does not begin as a database does, are I/O
 /// errors of these kinds.
-fn file_error(path: &Path, source: std::io::Error) -> OpenStoreError {
+pub(super) fn file_error(path: &Path, source: std::io::Error) -> OpenStoreError {
     let path = path.to_owned();
     match source.kind() {
         ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {

@@ -17,6 +17,10 @@ pub(super) enum RecordError {
     Json(#[from] serde_json::Error),
     #[error("it holds the unknown word `{0}`")]
     Word(String),
+    #[error("the record `{key}` of the table `{table}` is not understood: {source}")]
+    Unreadable { table: &'static str, key: String, source: serde_json::Error },
+    #[error("a record for `{key}` of the table `{table}` cannot be written: {source}")]
+    Unwritable { table: &'static str, key: String, source: serde_json::Error },
 }
 
 pub(super) fn write_state(state: &ServiceState) -> Result<Vec<u8>, RecordError> {

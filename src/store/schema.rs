@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, TableHandle, WriteTransaction,
+};
 
 use crate::domain::name::ServiceName;
 use crate::store::KEPT_SESSIONS;
@@ -10,17 +12,18 @@ use crate::store::error::Fault;
 use crate::store::ledger::Finished;
 use crate::store::memory::{Session, States};
 use crate::store::record;
+use crate::store::tables::COUNTERS;
 
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// Service name to state record.
-const STATES: TableDefinition<&str, &[u8]> = TableDefinition::new("states");
+pub(super) const STATES: TableDefinition<&str, &[u8]> = TableDefinition::new("states");
 /// [`session_key`] to session record.
-const SESSIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("sessions");
+pub(super) const SESSIONS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("sessions");
 
 /// The key of the version in [`META`].
-const VERSION: &str = "schema";
+pub(super) const VERSION: &str = "schema";
 /// The key, in [`META`], of the highest number that events may have had so far.
-const EVENTS: &str = "events";
+pub(super) const EVENTS: &str = "events";
 /// How many numbers of events are set aside at once: what a process hands out and has no time to
 /// write down is never handed out again.
 const RESERVED_EVENTS: u64 = 1 << 20;
@@ -29,7 +32,30 @@ const RESERVED_EVENTS: u64 = 1 << 20;
 pub(super) type Migration = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// From version 1 to 2, from 2 to 3, and so on.
-pub(super) const MIGRATIONS: &[Migration] = &[];
+pub(super) const MIGRATIONS: &[Migration] = &[count_numbers];
+
+/// The version that this WakeDock writes.
+pub(super) const NEWEST: u64 = newest(MIGRATIONS);
+
+/// To version 2: the highest number that was given in a table is kept beside it, for a table that is
+/// emptied must not begin anew. Sessions and states may say who woke a service, and how long it is
+/// kept awake, from now on; a version 1 would lose that.
+fn count_numbers(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let own = [META.name(), COUNTERS.name(), STATES.name(), SESSIONS.name()];
+    let names: Vec<String> = transaction.list_tables()?.map(|table| table.name().to_owned()).collect();
+    let mut counters = transaction.open_table(COUNTERS)?;
+    for name in names.iter().filter(|name| !own.contains(&name.as_str())) {
+        let table = transaction.open_table(TableDefinition::<&str, &[u8]>::new(name))?;
+        let last = table.last()?.and_then(|(key, _)| {
+            let key = key.value();
+            (key.len() == 20).then(|| key.parse::<u64>().ok()).flatten()
+        });
+        if let Some(last) = last {
+            counters.insert(name.as_str(), last)?;
+        }
+    }
+    Ok(())
+}
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +81,7 @@ impl<E: Into<Fault>> From<E> for SchemaError {
     }
 }
 
-fn newest(migrations: &[Migration]) -> u64 {
+pub(super) const fn newest(migrations: &[Migration]) -> u64 {
     1 + migrations.len() as u64
 }
 
@@ -79,12 +105,12 @@ pub(super) fn check(database: &Database, migrations: &[Migration]) -> Result<Opt
     }
 }
 
-/// Brings a database to the newest version; makes the tables of a new one.
-pub(super) fn prepare(database: &Database, migrations: &[Migration]) -> Result<(), SchemaError> {
+/// Brings a database to the newest version; makes the tables of a new one. Returns the version it had.
+pub(super) fn prepare(database: &Database, migrations: &[Migration]) -> Result<Option<u64>, SchemaError> {
     let known = newest(migrations);
     let found = check(database, migrations)?;
     if found == Some(known) {
-        return Ok(());
+        return Ok(found);
     }
     let transaction = database.begin_write()?;
     // A new database is made as version 1 is, and goes the same way as all others.
@@ -102,7 +128,7 @@ pub(super) fn prepare(database: &Database, migrations: &[Migration]) -> Result<(
     }
     transaction.open_table(META)?.insert(VERSION, known)?;
     transaction.commit()?;
-    Ok(())
+    Ok(found)
 }
 
 /// All states. A record that is not understood is left out, and said so: its service starts with

@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 use crate::store::error::Fault;
 use crate::store::record::RecordError;
 
+/// The highest number that [`Writing::append`] gave in each table, by its name.
+pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
+
 /// A table and the kind of its records.
 pub struct Table<R> {
     name: &'static str,
@@ -21,14 +24,22 @@ pub struct Table<R> {
 }
 
 impl<R> Table<R> {
+    /// # Panics
+    /// While compiling, where the name is one of the store's own tables.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
+        assert!(!is_own(name.as_bytes()), "the store has a table of that name");
         Self { name, records: PhantomData }
     }
 
     fn definition(&self) -> TableDefinition<'static, &'static str, &'static [u8]> {
         TableDefinition::new(self.name)
     }
+}
+
+/// Whether the store has a table of this name, with records of another kind.
+const fn is_own(name: &[u8]) -> bool {
+    matches!(name, b"meta" | b"counters" | b"states" | b"sessions")
 }
 
 impl<R> fmt::Debug for Table<R> {
@@ -100,7 +111,7 @@ impl Reading<'_> {
     /// Where the disk fails, or holds no such record.
     pub fn get<R: DeserializeOwned>(&self, table: &Table<R>, key: &str) -> Result<Option<R>, StorageFault> {
         match self.0.open_table(table.definition()) {
-            Ok(open) => get(&open, key),
+            Ok(open) => get(&open, table.name, key),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -118,7 +129,7 @@ impl Reading<'_> {
         limit: usize,
     ) -> Result<Vec<(String, R)>, StorageFault> {
         match self.0.open_table(table.definition()) {
-            Ok(open) => scan(&open, keys, order, limit),
+            Ok(open) => scan(&open, table.name, keys, order, limit),
             Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
@@ -131,7 +142,7 @@ impl Writing<'_> {
     /// # Errors
     /// Where the disk fails, or holds no such record.
     pub fn get<R: DeserializeOwned>(&self, table: &Table<R>, key: &str) -> Result<Option<R>, StorageFault> {
-        get(&self.0.open_table(table.definition())?, key)
+        get(&self.0.open_table(table.definition())?, table.name, key)
     }
 
     /// Records by key, at most `limit`.
@@ -145,7 +156,7 @@ impl Writing<'_> {
         order: Order,
         limit: usize,
     ) -> Result<Vec<(String, R)>, StorageFault> {
-        scan(&self.0.open_table(table.definition())?, keys, order, limit)
+        scan(&self.0.open_table(table.definition())?, table.name, keys, order, limit)
     }
 
     /// Writes a record, over one that is there already.
@@ -153,7 +164,8 @@ impl Writing<'_> {
     /// # Errors
     /// Where the disk fails.
     pub fn put<R: Serialize>(&self, table: &Table<R>, key: &str, record: &R) -> Result<(), StorageFault> {
-        let bytes = serde_json::to_vec(record).map_err(RecordError::from)?;
+        let unwritable = |source| RecordError::Unwritable { table: table.name, key: key.to_owned(), source };
+        let bytes = serde_json::to_vec(record).map_err(unwritable)?;
         self.0.open_table(table.definition())?.insert(key, bytes.as_slice())?;
         Ok(())
     }
@@ -177,47 +189,53 @@ impl Writing<'_> {
         keys: impl RangeBounds<&'k str> + 'k,
         limit: usize,
     ) -> Result<usize, StorageFault> {
-        let mut left = limit;
-        let mut removed = 0;
         let mut open = self.0.open_table(table.definition())?;
-        open.retain_in(keys, |_, _| {
-            let stays = left == 0;
-            if !stays {
-                left -= 1;
-                removed += 1;
-            }
-            stays
-        })?;
+        let mut removed = 0;
+        for entry in open.extract_from_if(keys, |_, _| true)?.take(limit) {
+            entry?;
+            removed += 1;
+        }
         Ok(removed)
     }
 
     /// Writes a record under the next number, which orders records by age, and returns its key:
-    /// twenty figures, so that text order is that of numbers.
+    /// twenty figures, so that text order is that of numbers. A number is never given twice, also
+    /// where its record is gone.
     ///
     /// # Errors
     /// Where the disk fails.
     pub fn append<R: Serialize>(&self, table: &Table<R>, record: &R) -> Result<String, StorageFault> {
-        let newest = {
-            let open = self.0.open_table(table.definition())?;
-            let last = open.last()?;
-            last.and_then(|(key, _)| key.value().parse::<u64>().ok()).unwrap_or(0)
+        let number = {
+            let mut counters = self.0.open_table(COUNTERS)?;
+            let last = counters.get(table.name)?.map_or(0, |last| last.value());
+            counters.insert(table.name, last + 1)?;
+            last + 1
         };
-        let key = format!("{:020}", newest + 1);
+        let key = number_key(number);
         self.put(table, &key, record)?;
         Ok(key)
     }
 }
 
+/// The key of a number: its text order is that of numbers.
+#[must_use]
+pub fn number_key(number: u64) -> String {
+    format!("{number:020}")
+}
+
 fn get<R: DeserializeOwned>(
     open: &impl ReadableTable<&'static str, &'static [u8]>,
+    table: &'static str,
     key: &str,
 ) -> Result<Option<R>, StorageFault> {
     let Some(bytes) = open.get(key)? else { return Ok(None) };
-    Ok(Some(serde_json::from_slice(bytes.value()).map_err(RecordError::from)?))
+    let unreadable = |source| RecordError::Unreadable { table, key: key.to_owned(), source };
+    Ok(Some(serde_json::from_slice(bytes.value()).map_err(unreadable)?))
 }
 
 fn scan<'k, R: DeserializeOwned>(
     open: &impl ReadableTable<&'static str, &'static [u8]>,
+    table: &'static str,
     keys: impl RangeBounds<&'k str> + 'k,
     order: Order,
     limit: usize,
@@ -235,7 +253,7 @@ fn scan<'k, R: DeserializeOwned>(
         match serde_json::from_slice(bytes.value()) {
             Ok(record) => found.push((key, record)),
             // One that is not understood hides nobody else.
-            Err(error) => tracing::warn!(key, %error, "a record in the store is not readable"),
+            Err(error) => tracing::warn!(table, key, %error, "a record in the store is not readable"),
         }
     }
     Ok(found)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redb::Database;
+use redb::{Database, Durability};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -82,9 +82,7 @@ impl Writer {
             for (read, open) in reads {
                 self.answer(read, open);
             }
-            for job in jobs {
-                self.work_on(job);
-            }
+            self.work_on(jobs);
             if saved && done {
                 return Ok(());
             }
@@ -136,10 +134,35 @@ impl Writer {
         }
     }
 
-    fn work_on(&mut self, job: Job) {
-        if let Err(fault) = job.run(self.database.as_ref().ok_or(&self.reason)) {
+    /// Carries out the jobs that wait together. All of them share the last commit.
+    fn work_on(&mut self, jobs: Vec<Job>) {
+        let together = jobs.len() > 1;
+        let durability = if together { Durability::None } else { Durability::Immediate };
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut broken = false;
+        for job in jobs {
+            let mut one = job.run(self.database.as_ref().ok_or(&self.reason), durability);
+            if let Some(fault) = one.fault.take() {
+                // What was not durable yet is lost with the database, also that of those before.
+                broken = true;
+                self.broke(&fault);
+            }
+            done.push(one);
+        }
+        if let Some(database) = &self.database
+            && together
+            && !broken
+            && done.iter().any(|one| one.wrote)
+            && let Err(fault) = guarded(|| Ok(database.begin_write()?.commit()?))
+        {
+            broken = true;
             self.broke(&fault);
+        }
+        if broken {
             self.shared.fail(Batch::default(), &self.reason);
+        }
+        for one in done {
+            one.tell(if broken { Err(&self.reason) } else { Ok(()) });
         }
     }
 

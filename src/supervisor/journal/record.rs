@@ -14,11 +14,6 @@ use crate::supervisor::journal::{Event, What};
 /// Events under their numbers.
 pub(super) const EVENTS: Table<EventRecord> = Table::new("events");
 
-/// The key of a number: its text order is that of numbers.
-pub(super) fn key(id: u64) -> String {
-    format!("{id:020}")
-}
-
 /// Times are milliseconds since the Unix epoch, durations are microseconds.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EventRecord {

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::domain::name::ServiceName;
-use crate::store::{ChangeError, Order};
-use crate::supervisor::journal::record::{EVENTS, EventRecord, key};
+use crate::store::{ChangeError, Order, number_key};
+use crate::supervisor::journal::record::{EVENTS, EventRecord};
 use crate::supervisor::journal::{Event, Journal};
 
 /// Events that come within this time are written in one commit.
@@ -35,7 +35,7 @@ impl Journal {
         let count = events.len() as u64;
         let saved = self.0.store.change(move |tables| {
             for event in &events {
-                tables.put(&EVENTS, &key(event.id), &EventRecord::from(&**event))?;
+                tables.put(&EVENTS, &number_key(event.id), &EventRecord::from(&**event))?;
             }
             Ok::<_, crate::store::Interrupted<Infallible>>(())
         });
@@ -92,7 +92,7 @@ impl Journal {
         limit: usize,
     ) -> Result<Vec<(u64, Option<Arc<Event>>)>, ChangeError<Infallible>> {
         let read = self.0.store.read(move |tables| {
-            let (first, end) = (first.map(key), end.map(key));
+            let (first, end) = (first.map(number_key), end.map(number_key));
             let range = (first.as_ref().map(String::as_str), end.as_ref().map(String::as_str));
             Ok(tables.scan(&EVENTS, range, order, limit)?)
         });

@@ -5,9 +5,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::tempdir;
-use wakedock::store::Store;
+use wakedock::store::{Interrupted, Order, Store, Table};
 
 use super::{intent, name, quiet, session};
+
+const NOTES: Table<i64> = Table::new("notes");
+
+type Never = std::convert::Infallible;
+
+/// A change of a table, and another at the same time.
+async fn note(store: &Store, number: i64) {
+    let other = store.change(|tables| Ok::<_, Interrupted<Never>>(tables.put(&NOTES, "other", &0)?));
+    let append = store.change(move |tables| Ok::<_, Interrupted<Never>>(tables.append(&NOTES, &number)?));
+    let (first, second) = tokio::join!(other, append);
+    first.unwrap();
+    second.unwrap();
+}
 
 /// Names the file for the child.
 const CHILD_FILE: &str = "WAKEDOCK_TEST_STORE";
@@ -22,6 +35,7 @@ async fn child() {
         session(&store, "history", number * 10);
         store.activities(vec![(name("cloud"), quiet(number))]).await.unwrap();
         store.intend_stop(name("db"), intent(&number.to_string())).await.unwrap();
+        note(&store, number).await;
         writeln!(std::io::stdout().lock(), "acknowledged {number}").unwrap();
     }
 }
@@ -57,6 +71,13 @@ async fn trap_30_what_was_acknowledged_survives_kill_9() {
         assert!([Some(quiet(last)), Some(quiet(last + 1))].contains(noted), "{noted:?} after {last}");
         let intended = remembered.services[&name("db")].stop_intent.clone().unwrap();
         assert!([intent(&last.to_string()), intent(&(last + 1).to_string())].contains(&intended));
+        let notes = store.read(|tables| {
+            Ok::<_, Interrupted<Never>>(tables.scan(&NOTES, "0".."9", Order::Ascending, 1000)?)
+        });
+        let notes: Vec<_> = notes.await.unwrap().into_iter().map(|(_, number)| number).collect();
+        let next = i64::try_from(notes.len()).unwrap();
+        assert!(next >= last, "{next} notes after {last}");
+        assert_eq!(notes, (1..=next).collect::<Vec<_>>(), "in order, each once");
         let sessions = store.sessions(name("history"), 1000).await.unwrap();
         assert!(i64::try_from(sessions.len()).unwrap() >= last, "{} after {last}", sessions.len());
         store.close().await.unwrap();

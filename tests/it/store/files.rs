@@ -9,7 +9,7 @@ use wakedock::store::{OpenStoreError, Store};
 
 use super::{name, quiet, session};
 
-fn mode(path: &Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
@@ -62,12 +62,12 @@ async fn a_newer_schema_is_refused_and_untouched() {
         let database = Database::open(&path).unwrap();
         let transaction = database.begin_write().unwrap();
         let meta: TableDefinition<&str, u64> = TableDefinition::new("meta");
-        assert_eq!(transaction.open_table(meta).unwrap().insert("schema", 99).unwrap().unwrap().value(), 1);
+        assert_eq!(transaction.open_table(meta).unwrap().insert("schema", 99).unwrap().unwrap().value(), 2);
         transaction.commit().unwrap();
     }
     let before = std::fs::read(&path).unwrap();
     let error = Store::open(&path).unwrap_err();
-    assert!(matches!(error, OpenStoreError::TooNew { found: 99, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenStoreError::TooNew { found: 99, known: 2, .. }), "{error:?}");
     assert!(error.to_string().contains("newer WakeDock"), "{error}");
     assert!(std::fs::read(&path).unwrap() == before);
 }

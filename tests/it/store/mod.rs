@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+mod backup;
 mod crash;
+mod disk;
 mod faults;
 mod files;
 mod made;
 mod memory;
+mod tables;
 
 use std::time::Duration;
 

@@ -1,0 +1,296 @@
+//! A backup takes the place of a store: looked through first, then swapped in one step, and what was
+//! there is kept.
+
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::ops::Bound;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
+
+use crate::clock;
+use crate::domain::name::ServiceName;
+use crate::domain::time::Timestamp;
+use crate::store::OpenStoreError;
+use crate::store::backup::stamp;
+use crate::store::error::{Fault, guarded};
+use crate::store::open::{
+    backend, beside, copy, directory_of, file_error, from_fault, open_backend, open_read_write,
+    sync_directory,
+};
+use crate::store::record;
+use crate::store::rehearsal::Rehearsal;
+use crate::store::schema::{EVENTS, META, NEWEST, SESSIONS, STATES};
+use crate::store::tables::COUNTERS;
+
+/// How many records that are not understood are named.
+const NAMED: usize = 10;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The version of its schema, and the one that it is brought to.
+    pub schema: u64,
+    pub newest: u64,
+    /// When it was made; `None` for a plain copy of a store's file.
+    pub made_at: Option<Timestamp>,
+    /// Bytes.
+    pub size: u64,
+    /// Records by table.
+    pub tables: BTreeMap<String, u64>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    pub report: Report,
+    /// What was in its place before.
+    pub kept: Option<PathBuf>,
+}
+
+/// Why nothing was replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The backup cannot be used.
+    #[error(transparent)]
+    Backup(OpenStoreError),
+    #[error(
+        "`{path}` holds records that are not understood ({}): restore another backup",
+        records.join(", ")
+    )]
+    Unreadable { path: PathBuf, records: Vec<String> },
+    #[error("`{path}` is in use: stop WakeDock first")]
+    InUse { path: PathBuf },
+    #[error("`{path}` is the store itself: name a backup")]
+    Itself { path: PathBuf },
+    #[error("cannot write `{path}`")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Looks a backup through: it opens, its schema is known and can be brought to the newest, every page
+/// has its checksum, and every record is understood. Changes nothing.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn check(backup: &Path) -> Result<Report, RestoreError> {
+    let io = |source| RestoreError::Backup(file_error(backup, source));
+    let size = std::fs::metadata(backup).map_err(io)?.len();
+    let file = open_read_write(backup).map_err(io)?;
+    let file = backend(backup, file).map_err(RestoreError::Backup)?;
+    let rehearsal = Rehearsal::new(file).map_err(io)?;
+    let (database, found) = open_backend(backup, rehearsal, true).map_err(RestoreError::Backup)?;
+    let Some(schema) = found else {
+        let (path, detail) = (backup.to_owned(), "it is empty".to_owned());
+        return Err(RestoreError::Backup(OpenStoreError::Damaged { path, detail }));
+    };
+    let looked = guarded(|| Ok((stamp(&database)?, look_through(&database)?)));
+    let ((_, made_at), (tables, records)) =
+        looked.map_err(|fault| RestoreError::Backup(from_fault(backup, fault)))?;
+    if !records.is_empty() {
+        return Err(RestoreError::Unreadable { path: backup.to_owned(), records });
+    }
+    let made_at = made_at.and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_millis);
+    Ok(Report { schema, newest: NEWEST, made_at, size, tables })
+}
+
+type Looked = (BTreeMap<String, u64>, Vec<String>);
+
+/// Reads every record; how many there are, and which are not understood.
+fn look_through(database: &Database) -> Result<Looked, Fault> {
+    let seen = database.begin_read()?;
+    let mut tables = BTreeMap::new();
+    let mut bad = Vec::new();
+    let mut note = |table: &str, key: &str| {
+        if bad.len() < NAMED {
+            bad.push(format!("`{key}` in `{table}`"));
+        }
+    };
+    for handle in seen.list_tables()? {
+        let name = handle.name();
+        let mut count = 0;
+        if name == META.name() || name == COUNTERS.name() {
+            for entry in seen.open_table(TableDefinition::<&str, u64>::new(name))?.iter()? {
+                entry?;
+                count += 1;
+            }
+        } else if name == SESSIONS.name() {
+            for entry in seen.open_table(SESSIONS)?.iter()? {
+                let (key, value) = entry?;
+                count += 1;
+                if record::read_session(value.value()).is_err() {
+                    note(name, &String::from_utf8_lossy(key.value()));
+                }
+            }
+        } else {
+            for entry in seen.open_table(TableDefinition::<&str, &[u8]>::new(name))?.iter()? {
+                let (key, value) = entry?;
+                count += 1;
+                let understood = if name == STATES.name() {
+                    ServiceName::parse(key.value()).is_ok() && record::read_state(value.value()).is_ok()
+                } else {
+                    serde_json::from_slice::<serde::de::IgnoredAny>(value.value()).is_ok()
+                };
+                if !understood {
+                    note(name, key.value());
+                }
+            }
+        }
+        tables.insert(name.to_owned(), count);
+    }
+    Ok((tables, bad))
+}
+
+/// Puts a backup in the place of a store that nobody uses. What was there is kept beside it, as
+/// `….before-restore-<time>`. Where anything is wrong, nothing is replaced.
+///
+/// # Errors
+/// Says what stands against it.
+pub fn replace(backup: &Path, store: &Path) -> Result<Replaced, RestoreError> {
+    let write = |source| RestoreError::Write { path: store.to_owned(), source };
+    let directory = directory_of(store);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(write)?;
+    // Nobody makes a new store meanwhile. Not every file system knows this lock.
+    let guard = std::fs::File::open(directory).map_err(write)?;
+    let _ = guard.lock();
+    let old = Old::take(backup, store)?;
+    let draft = beside(store, ".restoring");
+    let swapped = copy(backup, &draft).map_err(write).and_then(|()| {
+        let report = check(&draft).map_err(|error| name_backup(error, backup))?;
+        finish(&draft, &old).map_err(RestoreError::Backup)?;
+        own_as(&draft, store).map_err(write)?;
+        let kept = old.keep(store).map_err(write)?;
+        std::fs::rename(&draft, store).map_err(write)?;
+        sync_directory(store);
+        Ok(Replaced { report, kept })
+    });
+    if swapped.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    swapped
+}
+
+/// The store that is to be replaced, locked.
+struct Old {
+    exists: bool,
+    /// The highest number that its events may have.
+    events: Option<u64>,
+    /// Holds the lock.
+    _lock: Option<Lock>,
+}
+
+enum Lock {
+    /// Never read again: both hold the lock until they are dropped.
+    Database {
+        _database: Box<Database>,
+    },
+    File {
+        _file: Box<dyn StorageBackend>,
+    },
+}
+
+impl Old {
+    fn take(backup: &Path, store: &Path) -> Result<Self, RestoreError> {
+        let write = |source| RestoreError::Write { path: store.to_owned(), source };
+        let Ok(there) = std::fs::metadata(store) else {
+            return Ok(Self { exists: false, events: None, _lock: None });
+        };
+        if std::fs::metadata(backup).is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino())) {
+            return Err(RestoreError::Itself { path: store.to_owned() });
+        }
+        let open = || backend(store, open_read_write(store).map_err(|error| file_error(store, error))?);
+        let rehearsed = open().and_then(|file| {
+            let file = Rehearsal::new(file).map_err(|error| file_error(store, error))?;
+            open_backend(store, file, false)
+        });
+        match rehearsed {
+            Ok((database, _)) => {
+                let events = guarded(|| events(&database)).unwrap_or(None);
+                let lock = Lock::Database { _database: Box::new(database) };
+                Ok(Self { exists: true, events, _lock: Some(lock) })
+            }
+            Err(OpenStoreError::Locked { .. }) => Err(RestoreError::InUse { path: store.to_owned() }),
+            // Damaged, most likely: that is what backups are for. Its lock counts all the same.
+            Err(_) => {
+                let Ok(file) = open() else { return Ok(Self { exists: true, events: None, _lock: None }) };
+                match file.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
+                    Ok(false) => Err(RestoreError::InUse { path: store.to_owned() }),
+                    Ok(true) => {
+                        let lock = Lock::File { _file: Box::new(file) };
+                        Ok(Self { exists: true, events: None, _lock: Some(lock) })
+                    }
+                    Err(redb::BackendError::Io(error)) => Err(write(error)),
+                    Err(_) => Ok(Self { exists: true, events: None, _lock: None }),
+                }
+            }
+        }
+    }
+
+    /// Gives it another name beside its own, where it stays.
+    fn keep(&self, store: &Path) -> std::io::Result<Option<PathBuf>> {
+        if !self.exists {
+            return Ok(None);
+        }
+        let at = jiff::Timestamp::from_millisecond(clock::wall().as_millis()).unwrap_or_default();
+        let kept = beside(store, &format!(".before-restore-{}", at.strftime("%Y%m%dT%H%M%SZ")));
+        // A second name leaves no moment without a store; not every file system has that.
+        if std::fs::hard_link(store, &kept).is_err() {
+            std::fs::rename(store, &kept)?;
+        }
+        Ok(Some(kept))
+    }
+}
+
+fn events(database: &Database) -> Result<Option<u64>, Fault> {
+    Ok(database.begin_read()?.open_table(META)?.get(EVENTS)?.map(|value| value.value()))
+}
+
+/// Brings the new file to the newest version. Events after it get numbers that the store that is
+/// replaced has not given; where that cannot be asked, far beyond those of the backup.
+fn finish(draft: &Path, old: &Old) -> Result<(), OpenStoreError> {
+    const FAR: u64 = 1 << 32;
+    let file = open_read_write(draft).map_err(|error| file_error(draft, error))?;
+    let (database, _) = open_backend(draft, backend(draft, file)?, false)?;
+    let done = guarded(|| {
+        let own = events(&database)?.unwrap_or(0);
+        let next = match old.events {
+            Some(events) => own.max(events),
+            None => own.saturating_add(FAR),
+        };
+        let transaction = database.begin_write()?;
+        transaction.open_table(META)?.insert(EVENTS, next)?;
+        transaction.commit()?;
+        Ok(())
+    });
+    done.map_err(|fault| from_fault(draft, fault))
+}
+
+/// Root may restore for the user that WakeDock runs as.
+fn own_as(draft: &Path, store: &Path) -> std::io::Result<()> {
+    let like = std::fs::metadata(store).or_else(|_| std::fs::metadata(directory_of(store)))?;
+    let own = std::fs::metadata(draft)?;
+    if (own.uid(), own.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(draft, Some(like.uid()), Some(like.gid()))
+}
+
+/// The problem is the backup's, not its copy's.
+fn name_backup(error: RestoreError, backup: &Path) -> RestoreError {
+    use OpenStoreError as Open;
+    let path = backup.to_owned();
+    match error {
+        RestoreError::Unreadable { records, .. } => RestoreError::Unreadable { path, records },
+        RestoreError::Backup(error) => RestoreError::Backup(match error {
+            Open::Damaged { detail, .. } => Open::Damaged { path, detail },
+            Open::TooNew { found, known, .. } => Open::TooNew { path, found, known },
+            Open::Migration { from, to, source, .. } => Open::Migration { path, from, to, source },
+            other => other,
+        }),
+        other => other,
+    }
+}
