@@ -30,6 +30,29 @@ impl Language {
         best.1
     }
 
+    /// The one with this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|language| language.code() == code)
+    }
+
+    /// What its speakers call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::French => "Français",
+        }
+    }
+
+    /// The file with its texts.
+    pub(super) const fn texts(self) -> &'static str {
+        match self {
+            Self::English => include_str!("../../templates/lang/en.json"),
+            Self::French => include_str!("../../templates/lang/fr.json"),
+        }
+    }
+
     /// As in the `lang` attribute.
     #[must_use]
     pub const fn code(self) -> &'static str {

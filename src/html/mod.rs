@@ -2,6 +2,7 @@
 
 mod assets;
 mod clip;
+pub mod dashboard;
 mod language;
 pub mod waiting;
 mod wording;

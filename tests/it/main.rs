@@ -8,6 +8,7 @@ mod caddy;
 mod catalog;
 mod cli;
 mod config;
+mod dashboard;
 mod engine;
 mod guards;
 mod html;

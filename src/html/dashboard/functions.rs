@@ -1,0 +1,92 @@
+//! What templates may call: texts, figures, times. Times are elements that the script keeps current.
+
+use std::sync::Arc;
+
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, State, Value};
+
+use crate::html::dashboard::escape::Escaped;
+use crate::html::dashboard::format;
+use crate::html::dashboard::words::{self, Library, Words};
+
+pub(super) fn add(environment: &mut Environment<'static>, library: &Arc<Library>) {
+    let own = Arc::clone(library);
+    environment.add_function("t", move |state: &State<'_, '_>, key: &str, values: Kwargs| {
+        words::text(own.of(state)?, state, key, &values)
+    });
+    environment.add_function("num", format::number);
+    figure(environment, library, "took", format::took);
+    figure(environment, library, "span", format::span);
+    let own = Arc::clone(library);
+    environment
+        .add_function("bytes", move |state: &State<'_, '_>, bytes: u64| format::bytes(own.of(state)?, bytes));
+    let own = Arc::clone(library);
+    environment.add_function("day_name", move |state: &State<'_, '_>, ms: i64| {
+        format::day(own.of(state)?, ms, offset(state))
+    });
+    time(environment, library, "ago", |words, now, ms, _| {
+        Ok(words.get("time.ago")?.replace("{}", &format::span(words, now - ms)?))
+    });
+    time(environment, library, "lasts", |words, now, ms, _| {
+        Ok(words.get("time.lasts")?.replace("{}", &format::span(words, now - ms)?))
+    });
+    time(environment, library, "until", |words, now, ms, _| format::countdown(words, ms - now));
+    time(environment, library, "at", |words, _, ms, offset| format::date_and_time(words, ms, offset));
+    environment.add_function("hidden", hidden);
+    environment.add_filter("sentence", sentence);
+    environment.add_filter("urlencode", |text: &str| super::encode(text));
+}
+
+fn figure(
+    environment: &mut Environment<'static>,
+    library: &Arc<Library>,
+    name: &'static str,
+    show: fn(&Words, i64) -> Result<String, Error>,
+) {
+    let library = Arc::clone(library);
+    environment.add_function(name, move |state: &State<'_, '_>, ms: i64| show(library.of(state)?, ms));
+}
+
+/// A `<time>` whose kind is the function's name: the script goes on counting by it.
+fn time(
+    environment: &mut Environment<'static>,
+    library: &Arc<Library>,
+    name: &'static str,
+    show: fn(&Words, i64, i64, i32) -> Result<String, Error>,
+) {
+    let library = Arc::clone(library);
+    environment.add_function(name, move |state: &State<'_, '_>, ms: i64| {
+        let words = library.of(state)?;
+        let now = whole(state, "now");
+        let text = show(words, now, ms, offset(state))?;
+        let iso = format::iso(ms);
+        Ok::<_, Error>(Value::from_safe_string(format!(
+            r#"<time data-t="{name}" datetime="{iso}">{}</time>"#,
+            Escaped(&text)
+        )))
+    });
+}
+
+fn whole(state: &State<'_, '_>, name: &str) -> i64 {
+    state.lookup(name).and_then(|value| i64::try_from(value).ok()).unwrap_or_default()
+}
+
+fn offset(state: &State<'_, '_>) -> i32 {
+    i32::try_from(whole(state, "offset")).unwrap_or_default()
+}
+
+/// A text with a capital at its beginning.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// What every form carries: the token against forged requests, and the page to come back to.
+fn hidden(frame: &Value) -> Result<Value, Error> {
+    let field = |name: &str| Ok::<_, Error>(frame.get_attr(name)?.to_string());
+    Ok(Value::from_safe_string(format!(
+        r#"<input type="hidden" name="csrf" value="{}"><input type="hidden" name="back" value="{}">"#,
+        Escaped(&field("csrf")?),
+        Escaped(&field("back")?),
+    )))
+}

@@ -1,0 +1,289 @@
+// Everything works without this. It keeps times counting, follows what happens, filters while one
+// types, and does what a button says without leaving the page. What it shows was rendered by the
+// server: it puts fresh pieces in the place of old ones, cell by cell.
+(() => {
+'use strict';
+const one = (what, at = document) => at.querySelector(what);
+const all = (what, at = document) => [...at.querySelectorAll(what)];
+const body = document.body, lang = document.documentElement.lang;
+const [ago, lasts, day, opens, cutSince, noAnswer, copyWord, copiedWord, logEnds] = body.dataset.words.split('|');
+const skew = body.dataset.now - Date.now();
+const now = () => Date.now() + skew;
+
+// Times, by the rules of src/html/dashboard/format.rs.
+const units = (ms) => {
+  const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60), d = Math.floor(h / 24);
+  if (m < 1) return [[s, 's']];
+  if (h < 1) return [[m, 'min'], [s % 60, 's']];
+  if (d < 1) return [[h, 'h'], [m % 60, 'min']];
+  return [[d, day], [h % 24, 'h']];
+};
+const words = (list) => list.filter(([n], at) => n || !at).map(([n, unit]) => `${n}\u00a0${unit}`).join(' ');
+const offset = -60 * new Date().getTimezoneOffset();
+const moved = +body.dataset.offset !== offset;
+const exact = new Intl.DateTimeFormat(lang, { dateStyle: 'medium', timeStyle: 'medium' });
+const short = new Intl.DateTimeFormat(lang, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+document.cookie = `wakedock_tz=${offset};path=/;max-age=31536000;samesite=lax`;
+const tell = (time) => {
+  const at = Date.parse(time.dateTime), kind = time.dataset.t;
+  let text;
+  if (kind === 'until') text = words(units(at - now()));
+  else if (kind === 'at') { if (!moved) return; text = short.format(at); }
+  else text = (kind === 'ago' ? ago : lasts).replace('{}', words(units(now() - at).slice(0, 1)));
+  if (time.textContent !== text) time.textContent = text;
+};
+const tick = () => all('time[data-t]').forEach(tell);
+setInterval(() => document.hidden || tick(), 1000);
+tick();
+document.addEventListener('pointerover', ({ target }) => {
+  if (target.dateTime && !target.title) target.title = exact.format(Date.parse(target.dateTime));
+  if (target.matches('.host') && !target.title) target.title = opens;
+});
+
+// Puts what is new into an element that stays: who listens to it goes on listening, and what has
+// the focus or the finger on it keeps them.
+const take = (old, fresh) => {
+  if (!old || !fresh) return;
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== 'hidden') old.removeAttribute(name);
+  const cells = old.matches('tr') && old.children.length === fresh.children.length;
+  if (cells) return [...old.children].forEach((cell, at) => take(cell, fresh.children[at]));
+  all('time[data-t]', fresh).forEach(tell);
+  if (old.innerHTML === fresh.innerHTML) return;
+  const held = old.contains(document.activeElement) && document.activeElement;
+  const mark = held && ['formaction', 'href', 'id', 'name'].find((name) => held.getAttribute(name));
+  const value = mark && held.getAttribute(mark);
+  old.replaceChildren(...fresh.childNodes);
+  if (held) (all(`[${mark}]`, old).find((element) => element.getAttribute(mark) === value) || one('a,button', old) || one('#main')).focus();
+};
+let pressed = false, waiting = [];
+const settled = (work) => pressed ? waiting.push(work) : work();
+addEventListener('pointerdown', () => { pressed = true; }, true);
+for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => setTimeout(() => {
+  pressed = false;
+  waiting.splice(0).forEach((work) => work());
+}), true);
+
+const load = async (address, options) => {
+  const answer = await fetch(address, { credentials: 'same-origin', cache: 'no-store', ...options });
+  // Logged out meanwhile: the page says so better.
+  if (answer.status === 401 || new URL(answer.url).pathname === '/login') return location.reload();
+  if (answer.status >= 500) throw new Error(answer.status);
+  return new DOMParser().parseFromString(await answer.text(), 'text/html');
+};
+const put = (page) => settled(() => {
+  if (!page) return;
+  const said = one('#toast .said, body > .said', page);
+  if (said) say(said);
+  for (const element of all('[data-live]')) if (element.id) take(element, page.getElementById(element.id));
+  const rows = all('tr.svc', page), known = all('tr.svc');
+  if (one('table.svcs', page) && (rows.length !== known.length || rows.some((row) => !document.getElementById(row.id)))) {
+    const table = one('table.svcs');
+    all('tbody', table).forEach((part) => part.remove());
+    table.append(...all('table.svcs tbody', page));
+    filter();
+  } else for (const row of rows) take(document.getElementById(row.id), row);
+});
+
+// What became of a click.
+let fading;
+const say = (what) => {
+  const toast = one('#toast');
+  toast.replaceChildren(what);
+  clearTimeout(fading);
+  if (!what.classList.contains('bad')) fading = setTimeout(() => toast.replaceChildren(), 7000);
+};
+const complain = (text) => {
+  const line = document.createElement('p');
+  line.className = 'said bad';
+  line.textContent = text;
+  say(line);
+};
+
+// What happens.
+const kinds = ['phase', 'wake-started', 'wake-ended', 'stopped', 'kept-awake', 'problem', 'service-added', 'service-changed',
+  'service-removed', 'published', 'config-applied', 'config-rejected', 'engine', 'store', 'started', 'draining'];
+const list = one('table.svcs'), service = one('[data-service]');
+let source, lost = 0, stale = new Set(), due, whole, parked;
+const cut = () => {
+  if (lost) return;
+  lost = Date.now();
+  body.classList.add('cut');
+  const line = document.createElement('p');
+  line.className = 'said old';
+  line.textContent = cutSince.replace('{}', new Date(lost).toLocaleTimeString(lang));
+  one('#cut').replaceChildren(line);
+};
+const back = () => {
+  if (!lost) return;
+  lost = 0;
+  body.classList.remove('cut');
+  one('#cut').replaceChildren();
+};
+const refresh = async (address) => {
+  try { put(await load(address)); back(); } catch { cut(); }
+};
+const page = () => { clearTimeout(whole); whole = setTimeout(() => refresh(location.href), 250); };
+const rows = () => {
+  if (!stale.size) return;
+  const query = new URLSearchParams([...stale].slice(0, 60).map((name) => ['name', name]));
+  stale.clear();
+  refresh(`/fragments/services?${query}`);
+};
+const heard = ({ data }) => {
+  let news;
+  try { news = JSON.parse(data); } catch { return; }
+  if (list && news.service && document.getElementById(`s-${news.service}`) && !/^service-(added|removed)$/.test(news.kind)) {
+    stale.add(news.service);
+    clearTimeout(due);
+    due = setTimeout(rows, 60);
+  } else if (!service || !news.service || news.service === service.dataset.service) page();
+};
+const listen = () => {
+  source?.close();
+  source = new EventSource('/api/v1/events');
+  source.onopen = () => { if (lost) page(); };
+  for (const kind of kinds) source.addEventListener(kind, heard);
+  source.onerror = () => {
+    cut();
+    if (source.readyState === 2) setTimeout(listen, 3000);
+  };
+};
+// What changes without an event: who uses it, how much memory it takes.
+const look = () => {
+  if (document.hidden || parked) return;
+  if (lost) return void refresh(location.href);
+  if (!list) return void (service && page());
+  for (const row of all('tr.svc:not([data-phase=asleep])').slice(0, 60)) if (!row.hidden) stale.add(row.id.slice(2));
+  rows();
+};
+if ('in' in body.dataset) {
+  listen();
+  setInterval(look, 10000);
+  // A browser has few connections: a page that nobody sees gives its own back.
+  let away;
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(away);
+    if (document.hidden) away = setTimeout(() => { parked = true; source.close(); }, 60000);
+    else if (parked) { parked = false; listen(); page(); }
+  });
+}
+
+// Buttons.
+const menu = one('#keep');
+document.addEventListener('click', (event) => {
+  const opener = event.target.closest('[data-keep]');
+  if (!opener || !menu?.showPopover) return;
+  event.preventDefault();
+  for (const button of all('button', menu)) button.setAttribute('formaction', `/services/${opener.dataset.keep}/keep-awake`);
+  menu.showPopover();
+  const at = opener.getBoundingClientRect(), own = menu.getBoundingClientRect();
+  menu.style.left = `${Math.max(8, Math.min(at.right - own.width, innerWidth - own.width - 8))}px`;
+  menu.style.top = `${at.bottom + own.height + 8 > innerHeight ? at.top - own.height - 4 : at.bottom + 4}px`;
+  one('button', menu).focus();
+});
+document.addEventListener('submit', async (event) => {
+  const form = event.target, button = event.submitter;
+  if (form.dataset.ask && !confirm(form.dataset.ask)) return event.preventDefault();
+  if (!['act', 'keeps'].includes(form.id)) return;
+  event.preventDefault();
+  const address = button?.getAttribute('formaction') || form.getAttribute('action');
+  const sent = new URLSearchParams(new FormData(form, button));
+  if (list) sent.set('back', `/fragments/services?name=${address.split('/')[2]}`);
+  button?.setAttribute('aria-busy', 'true');
+  if (menu?.matches(':popover-open')) menu.hidePopover();
+  try { put(await load(address, { method: 'POST', body: sent })); } catch { complain(noAnswer); }
+  button?.removeAttribute('aria-busy');
+});
+
+// The filter.
+const field = one('#q');
+const filter = () => {
+  if (!field || !list) return;
+  const wanted = field.value.trim().toLowerCase();
+  let shown = 0;
+  for (const part of all('tbody', list)) {
+    const heading = one('.group', part), group = heading ? heading.textContent.toLowerCase() : '';
+    let here = 0;
+    for (const row of all('.svc', part)) {
+      row.hidden = !(one('.who', row).textContent.toLowerCase() + group).includes(wanted);
+      here += !row.hidden;
+    }
+    if (heading) heading.hidden = !here;
+    shown += here;
+  }
+  one('#nothing').hidden = shown > 0;
+};
+if (field && list) {
+  field.addEventListener('input', filter);
+  field.form.addEventListener('submit', (event) => event.preventDefault());
+  filter();
+  addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && document.activeElement === field) { field.value = ''; filter(); field.blur(); }
+    if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) return;
+    event.preventDefault();
+    field.select();
+  });
+}
+
+// A form that shows what it says in YAML while one fills it in.
+for (const form of all('form[data-preview]')) {
+  let soon;
+  form.addEventListener('input', () => {
+    clearTimeout(soon);
+    soon = setTimeout(async () => {
+      const sent = new URLSearchParams(new FormData(form));
+      sent.set('preview', '1');
+      try { const fresh = await load(form.action, { method: 'POST', body: sent }); take(one('#same'), one('#same', fresh)); copies(); } catch { /* The button says it. */ }
+    }, 350);
+  });
+}
+
+// The log, as it is written.
+const log = one('#log');
+const follow = async () => {
+  try {
+    const answer = await fetch(log.dataset.tail, { headers: { Accept: 'text/plain' } });
+    if (!answer.ok) return;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    one('#log-say').hidden = true;
+    for (let first = true; ; first = false) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const bottom = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      const text = (first ? '' : log.textContent) + value.replace(/\x1b\[[\d;]*[A-Za-z]/g, '');
+      log.textContent = text.length > 200000 ? text.slice(-150000) : text;
+      if (bottom || first) log.scrollTop = log.scrollHeight;
+    }
+    one('#log-say').textContent = logEnds;
+    one('#log-say').hidden = false;
+  } catch { /* Tried again. */ }
+};
+if (log) {
+  log.scrollTop = log.scrollHeight;
+  (async () => {
+    for (;;) {
+      if (!document.hidden && !/asleep|failed/.test(one('#now').dataset.phase)) await follow();
+      await new Promise((done) => setTimeout(done, 2000));
+    }
+  })();
+}
+
+// Copying works where the browser lets a page do so.
+const copies = () => {
+  for (const place of navigator.clipboard ? all('.copy') : []) {
+    if (one('button', place)) continue;
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'quiet';
+    button.textContent = copyWord;
+    button.onclick = async () => {
+      await navigator.clipboard.writeText(place.firstElementChild.textContent);
+      button.textContent = copiedWord;
+      setTimeout(() => { button.textContent = copyWord; }, 2000);
+    };
+    place.append(button);
+  }
+};
+copies();
+})();
