@@ -73,6 +73,8 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/api/v1/caddy/publish", ADMIN),
     route(GET, "/api/v1/openapi.json", VIEWER),
     // Who comes in.
+    route(GET, "/oidc/login", Access::Open),
+    route(GET, "/oidc/callback", Access::Open),
     route(POST, "/api/v1/auth/login", Access::Open),
     route(POST, "/api/v1/auth/refresh", Access::Open),
     route(POST, "/api/v1/auth/logout", Access::SignedIn),

@@ -15,6 +15,7 @@ mod door;
 mod headers;
 mod health;
 mod names;
+pub mod oidc;
 pub mod pages;
 pub mod peer;
 pub mod problem;
@@ -60,6 +61,8 @@ pub struct AdminState {
     pub auth: Arc<Auth>,
     /// Answers that go on.
     pub streams: Arc<Streams>,
+    /// Log-ins by an OpenID Connect provider.
+    pub oidc: Arc<oidc::LogIns>,
 }
 
 /// Every route of the surface.
@@ -71,6 +74,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/caddy/ask", get(ask::ask))
         .merge(api::routes())
         .merge(pages::routes())
+        .merge(oidc::routes())
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")

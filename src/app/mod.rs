@@ -172,6 +172,7 @@ impl App {
             settings: Arc::clone(&admin_settings),
             auth,
             streams: Arc::default(),
+            oidc: Arc::default(),
         };
         let (_hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
         let listeners = Listeners { tcp: admin, local, handed_over };

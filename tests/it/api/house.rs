@@ -125,6 +125,7 @@ impl House {
             settings: Arc::new(arc_swap::ArcSwap::from_pointee(loaded.config.admin.clone())),
             auth: Arc::new(Auth::load(store.clone(), None).await.unwrap()),
             streams: Arc::default(),
+            oidc: Arc::default(),
         };
         Self { engine, fleet, _store: store, router: admin::router(state), _lives: (stage, config) }
     }
