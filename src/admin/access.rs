@@ -52,6 +52,7 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/api/v1/services", ADMIN),
     route(GET, "/api/v1/services/{name}", VIEWER),
     route(PUT, "/api/v1/services/{name}", USER),
+    route(PATCH, "/api/v1/services/{name}", USER),
     route(DELETE, "/api/v1/services/{name}", USER),
     route(POST, "/api/v1/services/{name}/wake", USER),
     route(POST, "/api/v1/services/{name}/stop", USER),

@@ -44,7 +44,7 @@ use crate::metrics::ProcessMetrics;
 use crate::store::Store;
 use crate::supervisor::catalog::CatalogHandle;
 use crate::supervisor::fleet::Fleet;
-use crate::supervisor::publish::PublishState;
+use crate::supervisor::publish::{PublishState, PublisherHandle};
 
 /// What the surface shows.
 #[derive(Clone, Debug)]
@@ -56,6 +56,7 @@ pub struct AdminState {
     pub stage: watch::Receiver<Stage>,
     pub config: watch::Receiver<ConfigStatus>,
     pub publish: watch::Receiver<PublishState>,
+    pub publisher: PublisherHandle,
     /// The part of the configuration that is read anew for each request.
     pub settings: Arc<ArcSwap<AdminConfig>>,
     pub auth: Arc<Auth>,

@@ -169,6 +169,7 @@ impl App {
             stage: stage_seen,
             config: config_seen,
             publish: publisher.watch(),
+            publisher: publisher.clone(),
             settings: Arc::clone(&admin_settings),
             auth,
             streams: Arc::default(),

@@ -274,6 +274,11 @@ impl Fleet {
         self.handles.load().iter().find(|handle| handle.spec().name.as_str() == name).cloned()
     }
 
+    /// What looks at containers.
+    pub(super) fn engine(&self) -> Arc<dyn ContainerEngine> {
+        Arc::clone(&self.tools.wakers.engine)
+    }
+
     /// All services, by name.
     #[must_use]
     pub fn services(&self) -> Arc<Vec<ServiceHandle>> {

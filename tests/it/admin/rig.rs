@@ -89,6 +89,7 @@ impl Rig {
             stage: stage_seen,
             config: config_seen,
             publish: publisher.watch(),
+            publisher: publisher.clone(),
             catalog,
             settings: Arc::clone(&settings),
             auth: Arc::clone(&auth),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use wakedock::domain::time::Moment;
+use wakedock::domain::time::{Moment, Timestamp};
 use wakedock::domain::usage::UsageSample;
 use wakedock::ports::{Container, ContainerId, ContainerState, HealthCommand, NetworkMode};
 
@@ -60,6 +60,8 @@ pub(crate) struct FakeContainer {
     /// Gets this address at every start, instead of a new one.
     pub(crate) address: Option<IpAddr>,
     pub(crate) logs: Vec<String>,
+    /// When the last of them were written; the others are older than anything.
+    pub(super) printed: Vec<Timestamp>,
     pub(crate) usage: UsageSample,
     /// Goes wrong at each of these calls, until edited.
     pub(crate) faults: BTreeMap<Call, Fault>,
@@ -92,6 +94,7 @@ impl FakeContainer {
             passes_after: Some(Duration::ZERO),
             address: None,
             logs: Vec::new(),
+            printed: Vec::new(),
             usage: UsageSample { online_cpus: 1, ..UsageSample::default() },
             faults: BTreeMap::new(),
             started: None,
