@@ -1,5 +1,6 @@
 //! What a test cannot run for real, behind a trait each: Docker, a readiness attempt, Caddy.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -91,6 +92,33 @@ pub struct Container {
     pub exposed: Vec<u16>,
 }
 
+/// Which containers are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    All,
+    /// Those that have this label, whatever its value.
+    WithLabel(&'static str),
+}
+
+/// What a list says of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub id: ContainerId,
+    /// Without the leading slash.
+    pub name: String,
+    pub created: Timestamp,
+    pub state: ContainerState,
+    /// The image, as it was named when the container was made.
+    pub image: String,
+    /// Labels that mean something to WakeDock, given to the container itself.
+    pub labels: BTreeMap<String, String>,
+    /// The same, where they came with the image. Looked up only for containers with a label of
+    /// WakeDock's.
+    pub image_labels: BTreeMap<String, String>,
+    /// TCP ports inside the container, ascending; those of one that is off are not listed.
+    pub ports: Vec<u16>,
+}
+
 /// Why a container could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
@@ -155,6 +183,8 @@ pub enum ContainerAction {
 pub trait ContainerEngine: Send + Sync + 'static {
     /// Looks at one container, by name or id.
     fn inspect<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Container, InspectError>>;
+    /// Containers in any state, with the labels that mean something.
+    fn list(&self, which: Listing) -> BoxFuture<'_, Result<Vec<Listed>, ReadError>>;
     /// Starts it. Already running is fine.
     fn start<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<(), OrderError>>;
     /// Stops it: SIGTERM (or its own stop signal), then SIGKILL after `grace`. Already off is fine.
@@ -164,15 +194,6 @@ pub trait ContainerEngine: Send + Sync + 'static {
     /// The last lines it wrote, standard output and error together.
     fn logs<'a>(&'a self, id: &'a ContainerId, lines: usize)
     -> BoxFuture<'a, Result<Vec<String>, ReadError>>;
-    /// What it writes: its last `lines` lines, of those since `since` where that is given, then each
-    /// as it comes. The stream ends when the container does; of one that is off, after the last
-    /// line there is.
-    fn follow_logs<'a>(
-        &'a self,
-        id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<String, ReadError>>;
     /// Runs its health command once: true when it exits with 0.
     fn run_health_command<'a>(
         &'a self,

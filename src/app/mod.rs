@@ -169,16 +169,15 @@ impl App {
             stage: stage_seen,
             config: config_seen,
             publish: publisher.watch(),
-            publisher: publisher.clone(),
             settings: Arc::clone(&admin_settings),
             auth,
             streams: Arc::default(),
-            oidc: Arc::default(),
         };
         let (_hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
         let listeners = Listeners { tcp: admin, local, handed_over };
         let admin = admin::serve(listeners, admin::router(state), Arc::clone(&admin_settings));
         reload::watch_engine(&fleet, &process);
+        reload::watch_sources(&catalog, &process);
         let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(&config.proxy, config.log.access)));
         let (watcher, reload_now) = ConfigWatcher::new(loaded, process_env().collect());
         let app = Self {
@@ -208,6 +207,8 @@ impl App {
         );
         self.catalog.configure(&loaded);
         drop(loaded);
+        self.catalog.look(FIRST_LOOK).await;
+        self.catalog.follow();
         self.fleet.reconcile(FIRST_LOOK).await;
         let plane = DataPlane::start(
             bound,

@@ -7,6 +7,7 @@ use crate::app::{App, lines};
 use crate::config::{ConfigProblems, Loaded, restart_needed};
 use crate::metrics::{ConfigReload, ProcessMetrics};
 use crate::proxy::ProxySettings;
+use crate::supervisor::catalog::CatalogHandle;
 use crate::supervisor::fleet::Fleet;
 
 impl App {
@@ -53,6 +54,19 @@ impl App {
         self.config.proxy.socket_mode = running.proxy.socket_mode;
         self.config.proxy.socket_group = running.proxy.socket_group;
     }
+}
+
+/// Keeps the gauge in step with what is wrong with labels and API.
+pub(super) fn watch_sources(catalog: &CatalogHandle, process: &ProcessMetrics) {
+    let (mut catalogs, process) = (catalog.watch(), process.clone());
+    tokio::spawn(async move {
+        loop {
+            process.source_problems(catalogs.borrow_and_update().count_problems());
+            if catalogs.changed().await.is_err() {
+                return;
+            }
+        }
+    });
 }
 
 /// Keeps the gauge in step with Docker's connection.

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use crate::config::{
     ADMIN_SOCKET, AdminConfig, CaddyAddress, CaddyConfig, CaddyMode, CaddyTls, Config, DockerConfig,
-    DockerHost, ForwardAuth, ForwardRoles, Listen, LogConfig, LogFormat, OidcConfig, ProxyConfig,
-    ProxyLimits, ProxyTimeouts, ShutdownConfig,
+    DockerHost, ForwardAuth, ForwardRoles, Listen, LogConfig, LogFormat, ProxyConfig, ProxyLimits,
+    ProxyTimeouts, ShutdownConfig,
 };
 
 const fn seconds(count: u64) -> Duration {
@@ -31,6 +31,9 @@ impl Default for Config {
             docker: DockerConfig {
                 host: DockerHost::Unix(PathBuf::from("/var/run/docker.sock")),
                 labels: true,
+                image_labels: false,
+                wildcard_labels: false,
+                keep_removed: seconds(24 * 60 * 60),
             },
             log: LogConfig { level: tracing::Level::INFO, format: LogFormat::Text, access: false },
             shutdown: ShutdownConfig { grace: seconds(30), stop_services: false },
@@ -58,7 +61,6 @@ impl Default for AdminConfig {
             metrics_auth: false,
             cors_origins: Vec::new(),
             forward_auth: ForwardAuth::default(),
-            oidc: OidcConfig::default(),
         }
     }
 }

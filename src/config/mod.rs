@@ -9,7 +9,6 @@ mod env;
 mod keys;
 mod kind;
 mod load;
-mod oidc;
 mod print;
 mod problem;
 mod report;
@@ -30,7 +29,6 @@ use crate::domain::service::ServiceSpec;
 pub use document::{example, reference, schema};
 pub use env::process_env;
 pub use load::{Loaded, load, peek, source_of};
-pub use oidc::{OidcConfig, Secret};
 pub use print::effective;
 pub use problem::{ConfigProblems, Fault, Place, Problem, Warning};
 pub use sources::{FileSources, Layer, SourceProblem, values};
@@ -114,7 +112,6 @@ pub struct AdminConfig {
     /// Origins of other sites whose scripts may call the API: `https://example.com`.
     pub cors_origins: Vec<String>,
     pub forward_auth: ForwardAuth,
-    pub oidc: OidcConfig,
 }
 
 /// Log-in by a proxy in front, such as Authelia or Authentik.
@@ -182,7 +179,14 @@ pub struct CaddyConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerConfig {
     pub host: DockerHost,
+    /// Whether containers become services by their labels.
     pub labels: bool,
+    /// Whether labels that came with the image count.
+    pub image_labels: bool,
+    /// Whether a label may give a wildcard host.
+    pub wildcard_labels: bool,
+    /// How long the hosts of a container that was removed are kept for it.
+    pub keep_removed: Duration,
 }
 
 /// Where the engine's API answers.

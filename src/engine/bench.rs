@@ -1,10 +1,12 @@
 //! What the fuzz targets reach of what is read from the engine. No part of the interface: it
 //! follows the code behind it.
 
+use crate::engine::elements::Elements;
 use crate::engine::events::{self, Lines};
 use crate::engine::inspect::Inspected;
+use crate::engine::list;
 use crate::engine::logs::LogReader;
-use crate::ports::{Container, ContainerEvent};
+use crate::ports::{Container, ContainerEvent, Listed};
 
 /// The events of a stream that comes in pieces; `None` where it is given up.
 #[must_use]
@@ -18,6 +20,17 @@ pub fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<Cont
         }
     }
     Some(found)
+}
+
+/// The containers of a list that comes in pieces.
+#[must_use]
+pub fn list<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Listed> {
+    let mut elements = Elements::default();
+    let mut found = Vec::new();
+    for piece in pieces {
+        elements.push(piece, |element| found.extend(list::parse(element)));
+    }
+    found
 }
 
 /// The last lines of a log that comes in pieces.

@@ -22,6 +22,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Inspected {
     id: String,
     name: String,
+    created: Option<String>,
     state: State,
     #[serde(default)]
     config: Config,
@@ -105,6 +106,11 @@ struct Binding {
 }
 
 impl Inspected {
+    /// When it was made.
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        self.created.as_deref().and_then(timestamp)
+    }
+
     /// Whether it writes to a terminal: its log then is not framed.
     pub(super) fn tty(&self) -> bool {
         self.config.tty
@@ -131,20 +137,37 @@ impl Inspected {
 
 impl State {
     fn word(&self) -> ContainerState {
-        match self.status.as_str() {
-            "created" | "configured" | "initialized" => ContainerState::Created,
-            "paused" => ContainerState::Paused,
-            "restarting" => ContainerState::Restarting,
-            "removing" => ContainerState::Removing,
-            "exited" | "stopped" => ContainerState::Exited,
-            "dead" => ContainerState::Dead,
+        known_word(&self.status).unwrap_or(match (self.paused, self.running) {
             // A word of tomorrow's engine: the flags are as old as the API.
-            _ if self.paused => ContainerState::Paused,
-            _ if self.running => ContainerState::Running,
-            "running" | "stopping" => ContainerState::Running,
-            _ => ContainerState::Exited,
-        }
+            (true, _) => ContainerState::Paused,
+            (false, true) => ContainerState::Running,
+            (false, false) => running_word(&self.status),
+        })
     }
+}
+
+fn known_word(status: &str) -> Option<ContainerState> {
+    match status {
+        "created" | "configured" | "initialized" => Some(ContainerState::Created),
+        "paused" => Some(ContainerState::Paused),
+        "restarting" => Some(ContainerState::Restarting),
+        "removing" => Some(ContainerState::Removing),
+        "exited" | "stopped" => Some(ContainerState::Exited),
+        "dead" => Some(ContainerState::Dead),
+        _ => None,
+    }
+}
+
+fn running_word(status: &str) -> ContainerState {
+    match status {
+        "running" | "stopping" => ContainerState::Running,
+        _ => ContainerState::Exited,
+    }
+}
+
+/// A state that comes as a word alone.
+pub(super) fn state_word(status: &str) -> ContainerState {
+    known_word(status).unwrap_or_else(|| running_word(status))
 }
 
 impl Config {

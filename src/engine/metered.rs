@@ -11,7 +11,7 @@ use crate::domain::usage::UsageSample;
 use crate::metrics::{EngineOperation, ProcessMetrics};
 use crate::ports::{
     BoxFuture, BoxStream, Container, ContainerEngine, ContainerEvent, ContainerId, EngineVersion,
-    HealthCommand, InspectError, OrderError, ReadError,
+    HealthCommand, InspectError, Listed, Listing, OrderError, ReadError,
 };
 
 /// An engine whose calls are counted.
@@ -43,6 +43,10 @@ impl<E: ContainerEngine> ContainerEngine for Metered<E> {
         Box::pin(self.count(EngineOperation::Inspect, self.engine.inspect(name)))
     }
 
+    fn list(&self, which: Listing) -> BoxFuture<'_, Result<Vec<Listed>, ReadError>> {
+        Box::pin(self.count(EngineOperation::List, self.engine.list(which)))
+    }
+
     fn start<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<(), OrderError>> {
         Box::pin(self.count(EngineOperation::Start, self.engine.start(id)))
     }
@@ -65,21 +69,6 @@ impl<E: ContainerEngine> ContainerEngine for Metered<E> {
         lines: usize,
     ) -> BoxFuture<'a, Result<Vec<String>, ReadError>> {
         Box::pin(self.count(EngineOperation::Logs, self.engine.logs(id, lines)))
-    }
-
-    fn follow_logs<'a>(
-        &'a self,
-        id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<String, ReadError>> {
-        // A stream has no duration worth a histogram; that it broke is counted.
-        let broke = |line: &Result<String, ReadError>| {
-            if line.is_err() {
-                self.metrics.engine_call(EngineOperation::Logs, Duration::ZERO, true);
-            }
-        };
-        Box::pin(self.engine.follow_logs(id, lines, since).inspect(broke))
     }
 
     fn run_health_command<'a>(

@@ -6,10 +6,12 @@
 mod api;
 #[doc(hidden)]
 pub mod bench;
+mod elements;
 mod events;
 mod exec;
 mod failure;
 mod inspect;
+mod list;
 mod locate;
 mod logs;
 mod metered;
@@ -29,7 +31,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::UsageSample;
 use crate::ports::{
     BoxFuture, BoxStream, Container, ContainerEngine, ContainerEvent, ContainerId, ContainerState,
-    EngineVersion, HealthCommand, InspectError, OrderError, ReadError,
+    EngineVersion, HealthCommand, InspectError, Listed, Listing, OrderError, ReadError,
 };
 
 pub use locate::{LocateError, Located, locate};
@@ -51,6 +53,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// An engine that speaks Docker's API.
 pub struct Docker {
     api: Arc<Api>,
+    listed: list::Known,
 }
 
 impl fmt::Debug for Docker {
@@ -64,7 +67,7 @@ impl Docker {
     /// now, and may be restarted at any time.
     #[must_use]
     pub fn connect(host: &DockerHost) -> Self {
-        Self { api: Arc::new(Api::new(host.clone())) }
+        Self { api: Arc::new(Api::new(host.clone())), listed: list::Known::default() }
     }
 
     async fn look(&self, name: &str) -> Result<Container, Failure> {
@@ -129,6 +132,10 @@ impl ContainerEngine for Docker {
         Box::pin(async move { self.look(name).await.map_err(|failure| failure.for_inspect(name)) })
     }
 
+    fn list(&self, which: Listing) -> BoxFuture<'_, Result<Vec<Listed>, ReadError>> {
+        Box::pin(async move { Ok(list::list(&self.api, &self.listed, which).await?) })
+    }
+
     fn start<'a>(&'a self, id: &'a ContainerId) -> BoxFuture<'a, Result<(), OrderError>> {
         Box::pin(async move {
             let start = async { Ok(self.api.bollard.start_container(&id.0, None).await?) };
@@ -164,15 +171,6 @@ impl ContainerEngine for Docker {
         lines: usize,
     ) -> BoxFuture<'a, Result<Vec<String>, ReadError>> {
         Box::pin(async move { Ok(logs::last(&self.api, id, lines).await?) })
-    }
-
-    fn follow_logs<'a>(
-        &'a self,
-        id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<String, ReadError>> {
-        Box::pin(logs::follow(&self.api, id, lines, since))
     }
 
     fn run_health_command<'a>(

@@ -20,6 +20,7 @@ words! {
     /// What Docker was asked.
     EngineOperation {
         Inspect => "inspect",
+        List => "list",
         Start => "start",
         Stop => "stop",
         Pause => "pause",
@@ -39,6 +40,7 @@ pub struct ProcessMetrics {
     engine_durations: Vec<Histogram>,
     engine_errors: Vec<Counter>,
     engine_connected: Gauge,
+    source_problems: Gauge,
     publishes: Vec<Counter>,
     reloads: Vec<Counter>,
     cuts: Cuts,
@@ -73,6 +75,10 @@ impl ProcessMetrics {
         );
         metrics::describe_counter!("wakedock_engine_errors_total", "Calls to Docker that failed.");
         metrics::describe_gauge!("wakedock_engine_connected", "1 while Docker answers.");
+        metrics::describe_gauge!(
+            "wakedock_source_problems",
+            "How much of what labels and API say about services cannot be used."
+        );
         metrics::describe_counter!("wakedock_publish_total", "Publishes to Caddy, by outcome.");
         metrics::describe_counter!(
             "wakedock_config_reloads_total",
@@ -90,6 +96,7 @@ impl ProcessMetrics {
                 .map(|word| metrics::counter!("wakedock_engine_errors_total", "operation" => word))
                 .collect(),
             engine_connected: metrics::gauge!("wakedock_engine_connected"),
+            source_problems: metrics::gauge!("wakedock_source_problems"),
             publishes: PublishOutcome::ALL
                 .iter()
                 .map(|outcome| metrics::counter!("wakedock_publish_total", "outcome" => outcome.as_str()))
@@ -114,6 +121,12 @@ impl ProcessMetrics {
         if failed {
             self.engine_errors[operation as usize].increment(1);
         }
+    }
+
+    /// How much of what labels and API say cannot be used.
+    pub fn source_problems(&self, count: usize) {
+        // Counts far above what a float holds exactly do not occur.
+        self.source_problems.set(count as f64);
     }
 
     /// Docker answers, or does not.

@@ -461,6 +461,8 @@ impl Actor {
                 deadline: now + spec.wake_timeout,
                 spec,
                 known: self.known.clone(),
+                shared: Arc::clone(&self.shared),
+                was_there: self.known.is_some() || self.looking.went_away_recently(now),
                 changed: Arc::clone(&changed),
                 abandoned: Arc::clone(&abandoned),
                 progress: self.progress.0.clone(),

@@ -60,6 +60,7 @@ pub struct Fleet {
     remembered: Mutex<Remembered>,
     workers: usize,
     engine_status: watch::Receiver<EngineStatus>,
+    stirred: Arc<Notify>,
     journal: Journal,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -140,6 +141,7 @@ impl Fleet {
             remembered: Mutex::new(parts.remembered),
             workers: parts.workers,
             engine_status,
+            stirred: Arc::default(),
             journal: journal.clone(),
             tasks: Mutex::default(),
         });
@@ -271,12 +273,10 @@ impl Fleet {
 
     #[must_use]
     pub fn get(&self, name: &str) -> Option<ServiceHandle> {
-        self.handles.load().iter().find(|handle| handle.spec().name.as_str() == name).cloned()
-    }
-
-    /// What looks at containers.
-    pub(super) fn engine(&self) -> Arc<dyn ContainerEngine> {
-        Arc::clone(&self.tools.wakers.engine)
+        let handles = self.handles.load();
+        // They are in the order of their names.
+        let found = handles.binary_search_by(|handle| handle.spec().name.as_str().cmp(name)).ok()?;
+        handles.get(found).cloned()
     }
 
     /// All services, by name.
@@ -309,7 +309,20 @@ impl Fleet {
         self.engine_status.clone()
     }
 
+    /// Rung when a container came or went, and when all are looked at.
+    pub(super) fn stirred(&self) -> Arc<Notify> {
+        Arc::clone(&self.stirred)
+    }
+
+    pub(super) fn engine(&self) -> &dyn ContainerEngine {
+        &*self.tools.wakers.engine
+    }
+
     pub(super) fn event(&self, event: &ContainerEvent) {
+        use ContainerAction::{Create, Destroy, Rename};
+        if matches!(event.action, Create | Destroy | Rename { .. }) {
+            self.stirred.notify_one();
+        }
         for handle in self.handles.load().iter() {
             let container = handle.spec().container.clone();
             let meant = event.name == container.as_str()
@@ -321,6 +334,7 @@ impl Fleet {
     }
 
     pub(super) fn look_at_all(&self) {
+        self.stirred.notify_one();
         for handle in self.handles.load().iter() {
             handle.send(Message::Reconcile { done: None });
         }

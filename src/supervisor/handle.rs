@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
@@ -179,9 +179,16 @@ pub struct Shared {
     /// Rung when a service of which the store believes that it is quiet is used again.
     busy: Arc<Notify>,
     next_demand: std::sync::atomic::AtomicU64,
+    /// Its container was removed, and is expected back.
+    comes_back: AtomicBool,
 }
 
 impl Shared {
+    /// Whether a wake waits for the container, where there is none.
+    pub(super) fn is_expected_back(&self) -> bool {
+        self.comes_back.load(Ordering::Relaxed)
+    }
+
     pub(super) fn busy_again(&self) {
         self.busy.notify_one();
     }
@@ -276,6 +283,7 @@ impl ServiceHandle {
             all_holds,
             busy,
             next_demand: std::sync::atomic::AtomicU64::new(0),
+            comes_back: AtomicBool::new(false),
         };
         (Self(Arc::new(shared)), mailbox)
     }
@@ -446,6 +454,11 @@ impl ServiceHandle {
             // Let go: nobody knows any more.
             std::future::pending().await
         }
+    }
+
+    /// Its container was removed, and its hosts are kept for it: whoever asks waits for it.
+    pub(super) fn comes_back(&self, comes_back: bool) {
+        self.0.comes_back.store(comes_back, Ordering::Relaxed);
     }
 
     pub(super) fn send(&self, message: Message) {

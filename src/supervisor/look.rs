@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::clock;
 use crate::domain::lifecycle::{Found, Input, Sighting};
 use crate::domain::service::ServiceSpec;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::domain::words::Phase;
 use crate::engine::locate;
 use crate::ports::{Container, ContainerEngine, ContainerState, Health, InspectError};
@@ -25,6 +25,10 @@ pub(super) const AT_ONCE: usize = 8;
 /// A look waits no longer than this for its turn: an engine that hangs over a few containers must
 /// not keep us from seeing the others.
 const TURN: Duration = Duration::from_secs(1);
+
+/// Whoever asks for a service whose container went away waits for the next one of that name, for so
+/// long after it went: an update removes a container and makes it anew.
+const RECENTLY: Duration = Duration::from_secs(60);
 
 /// Docker and WakeDock round the same moment each in its own way.
 const ROUNDING: Duration = Duration::from_millis(100);
@@ -42,12 +46,19 @@ pub(super) struct Looking {
     first_done: bool,
     /// The last look found no container of that name.
     is_missing: bool,
+    /// Since when it is gone, where it was there before.
+    gone_since: Option<Moment>,
 }
 
 impl Looking {
     /// Whether the container has been looked at since the start.
     pub(super) fn has_looked(&self) -> bool {
         self.first_done
+    }
+
+    /// Whether there was a container a short time ago: somebody may be making it anew.
+    pub(super) fn went_away_recently(&self, now: Moment) -> bool {
+        self.gone_since.is_some_and(|since| now.since(since) < RECENTLY)
     }
 
     /// The look in progress was lost; the next one may begin.
@@ -189,8 +200,15 @@ impl Actor {
         if std::mem::replace(&mut self.looking.is_missing, is_missing) == is_missing {
             return;
         }
+        self.looking.gone_since = (is_missing && self.looking.first_done).then(clock::now);
         let spec = self.spec();
-        if is_missing {
+        if is_missing && self.shared.is_expected_back() {
+            tracing::info!(
+                service = %spec.name,
+                container = %spec.container,
+                "the container was removed; whoever asks for the service waits for the next one of that name"
+            );
+        } else if is_missing {
             tracing::warn!(
                 service = %spec.name,
                 container = %spec.container,

@@ -16,7 +16,7 @@ use crate::ports::{
     Container, ContainerEngine, ContainerId, ContainerState, InspectError, OrderError, Prober,
 };
 use crate::probe::{Awaited, Wait, wait_ready};
-use crate::supervisor::handle::WakeStep;
+use crate::supervisor::handle::{Shared, WakeStep};
 
 /// How many times a container that changes under our hands is looked at anew.
 const ATTEMPTS: usize = 4;
@@ -49,6 +49,9 @@ pub(super) struct WakeOrder {
     pub(super) spec: Arc<ServiceSpec>,
     pub(super) deadline: Moment,
     pub(super) known: Option<Known>,
+    pub(super) shared: Arc<Shared>,
+    /// There was a container a short time ago.
+    pub(super) was_there: bool,
     /// Rung when something happened to the container.
     pub(super) changed: Arc<Notify>,
     /// Rung when nobody wants it any more. A start that is on its way to Docker is not torn off:
@@ -110,6 +113,12 @@ pub(super) async fn wake(tools: Arc<Wakers>, order: WakeOrder) -> WakeReport {
     WakeReport { order: order.order, result }
 }
 
+/// What one round came to.
+enum Attempt {
+    Ended(Box<Result<Awake, WakeProblem>>),
+    Replaced,
+}
+
 /// What was done to the container.
 struct Started {
     known: Known,
@@ -122,7 +131,39 @@ struct Started {
 
 impl Wakers {
     async fn carry_out(&self, order: &WakeOrder) -> Result<Awake, WakeProblem> {
-        let started = self.start(order).await?;
+        let mut known = order.known.clone();
+        loop {
+            match self.attempt(order, known.take()).await {
+                // Removed under our hands: the next one of that name is meant as well.
+                Attempt::Replaced => {}
+                Attempt::Ended(result) => return *result,
+            }
+        }
+    }
+
+    async fn attempt(&self, order: &WakeOrder, known: Option<Known>) -> Attempt {
+        let started = match self.start(order, known).await {
+            Ok(started) => started,
+            Err(problem) => return Attempt::Ended(Box::new(Err(problem))),
+        };
+        let id = started.known.id.clone();
+        let result = self.finish(order, started).await;
+        let has_ended = matches!(&result, Err(problem) if problem.failure == WakeFailure::Exited);
+        if has_ended && order.kind == WakeKind::Start && self.is_removed(&id).await {
+            return Attempt::Replaced;
+        }
+        Attempt::Ended(Box::new(result))
+    }
+
+    /// Whether somebody removed it, or is about to.
+    async fn is_removed(&self, id: &ContainerId) -> bool {
+        match self.engine.inspect(&id.0).await {
+            Ok(container) => container.state == ContainerState::Removing,
+            Err(error) => matches!(error, InspectError::Missing { .. }),
+        }
+    }
+
+    async fn finish(&self, order: &WakeOrder, started: Started) -> Result<Awake, WakeProblem> {
         if started.unpaused
             && let Some(address) = started.known.address
         {
@@ -146,8 +187,7 @@ impl Wakers {
     }
 
     /// Starts or unpauses it, whatever it is doing now.
-    async fn start(&self, order: &WakeOrder) -> Result<Started, WakeProblem> {
-        let mut known = order.known.clone();
+    async fn start(&self, order: &WakeOrder, mut known: Option<Known>) -> Result<Started, WakeProblem> {
         let mut last_conflict = String::new();
         for _ in 0..ATTEMPTS {
             let target = match known.take() {
@@ -218,6 +258,14 @@ impl Wakers {
             match self.engine.inspect(name).await {
                 Ok(container) => return Ok(container),
                 Err(InspectError::Away(_)) => wait_for_docker(order).await?,
+                Err(InspectError::Missing { .. }) if order.kind == WakeKind::Adopt => {
+                    let reason = "it was removed before it answered".to_owned();
+                    let failure = WakeFailure::Exited;
+                    return Err(WakeProblem { failure, clean_up: false, reason, log: Vec::new() });
+                }
+                Err(InspectError::Missing { .. }) if order.waits_for_return() => {
+                    wait_for_return(order).await?;
+                }
                 Err(error @ (InspectError::Missing { .. } | InspectError::Refused { .. })) => {
                     return Err(WakeProblem::refused(error.to_string(), false));
                 }
@@ -314,6 +362,33 @@ fn host_field(spec: &ServiceSpec) -> String {
             HostPattern::Wildcard(_) => None,
         })
         .unwrap_or_else(|| spec.name.to_string())
+}
+
+impl WakeOrder {
+    /// Whether a container that is not there is waited for.
+    fn waits_for_return(&self) -> bool {
+        self.was_there || self.shared.is_expected_back()
+    }
+}
+
+/// Waits until something happens to a container of that name; fails when the wake's time is over, or
+/// when it was abandoned.
+async fn wait_for_return(order: &WakeOrder) -> Result<(), WakeProblem> {
+    // An event may get lost with Docker's connection.
+    let pause = Duration::from_millis(500);
+    // A little early, so that the reason comes before the wake's own timeout.
+    if clock::now() + Duration::from_millis(50) >= order.deadline {
+        let name = order.spec.container.as_str();
+        let reason = format!("the container `{name}` was removed, and has not come back");
+        return Err(WakeProblem::refused(reason, false));
+    }
+    let left = order.deadline.since(clock::now()).saturating_sub(Duration::from_millis(50));
+    tokio::select! {
+        biased;
+        () = order.abandoned.notified() => Err(WakeProblem::away()),
+        () = order.changed.notified() => Ok(()),
+        () = tokio::time::sleep(pause.min(left)) => Ok(()),
+    }
 }
 
 /// Lets a moment pass before Docker is asked again; fails when the wake's time is over, or when it

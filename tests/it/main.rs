@@ -13,7 +13,6 @@ mod engine;
 mod guards;
 mod html;
 mod lifecycle;
-mod oidc;
 mod proxy;
 mod reference;
 mod start;

@@ -17,7 +17,6 @@ mod sign_in;
 mod throttle;
 mod tokens;
 mod users;
-mod vouched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -38,8 +37,7 @@ pub use settings::{Settings, SettingsError};
 pub use sign_in::{Client, NewSession, SetUpError, SignInError, Tokens};
 pub use throttle::{Left, TooMany};
 pub use tokens::{NewToken, Token, TokenError};
-pub use users::{Identity, NameError, NewUser, User, UserChange, UserError};
-pub use vouched::{Counted, Vouched, VouchedError};
+pub use users::{NameError, NewUser, User, UserChange, UserError};
 
 use crate::admin::audit::{self, Entry};
 use crate::admin::caller::{Caller, Via};

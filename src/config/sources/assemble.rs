@@ -241,7 +241,8 @@ fn rank<'a>(contender: &Contender<'a>) -> (u8, bool, Timestamp, &'a str) {
 
 /// Compose gives a container such a name (twelve figures of an id before the name) for the moment
 /// in which it replaces it.
-fn is_passing(container: &str) -> bool {
+#[must_use]
+pub fn is_passing(container: &str) -> bool {
     container.split_once('_').is_some_and(|(id, rest)| {
         id.len() == 12
             && !rest.is_empty()

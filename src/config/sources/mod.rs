@@ -17,7 +17,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::words::Origin;
 
 pub use api::{read_api, read_stored};
-pub use assemble::{ApiSource, Assembled, Assembly, Contender, Input, assemble};
+pub use assemble::{ApiSource, Assembled, Assembly, Contender, Input, assemble, is_passing};
 pub use layer::{Layer, values};
 
 /// Something that is wrong with what one source says. Everything else goes on.

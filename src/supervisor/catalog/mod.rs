@@ -3,6 +3,8 @@
 //! The catalog owns what each source says, puts it together, and gives the fleet its services and
 //! Caddy its sites.
 
+mod contenders;
+mod discover;
 mod handle;
 mod put;
 mod records;
@@ -28,6 +30,14 @@ pub struct Catalog {
     pub entries: BTreeMap<ServiceName, Arc<Entry>>,
     /// Of containers that make no service.
     pub problems: Vec<SourceProblem>,
+}
+
+impl Catalog {
+    /// How much of what the sources say cannot be used.
+    #[must_use]
+    pub fn count_problems(&self) -> usize {
+        self.problems.len() + self.entries.values().map(|entry| entry.problems.len()).sum::<usize>()
+    }
 }
 
 /// One service.

@@ -95,7 +95,10 @@ impl Inner {
         };
         self.write(name, before.as_deref(), Some(records::of_api(&layer))).await?;
         tracing::info!(service = %name, by = %layer.changed_by, revision = layer.revision, "changed by API");
-        self.change(|state| drop(state.api.insert(name.clone(), Arc::new(layer))));
+        self.change(|state| {
+            state.api.insert(name.clone(), Arc::new(layer));
+            true
+        });
         self.current().entries.get(name).cloned().ok_or(PutError::Absent)
     }
 
@@ -105,7 +108,7 @@ impl Inner {
         expected(expect, Some(&before))?;
         self.write(name, Some(&before), None).await?;
         tracing::info!(service = %name, %by, "what the API said about it was taken back");
-        self.change(|state| drop(state.api.remove(name)));
+        self.change(|state| state.api.remove(name).is_some());
         Ok(())
     }
 

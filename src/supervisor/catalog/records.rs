@@ -1,13 +1,17 @@
 //! What the catalog writes down.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::config::sources::labels::{self, Labelled};
 use crate::config::sources::read_stored;
 use crate::domain::name::ServiceName;
 use crate::domain::time::Timestamp;
 use crate::store::Table;
 use crate::supervisor::catalog::ApiLayer;
+use crate::supervisor::catalog::contenders::Known;
 
 /// What the API said about services, by their names. Read as plain JSON, so that one record that
 /// cannot be understood does not hide the others.
@@ -56,4 +60,47 @@ pub(super) fn to_api(key: &str, record: Json) -> Option<(ServiceName, ApiLayer)>
 /// The revision that a record has; zero for one that says none.
 pub(super) fn revision(record: &Json) -> u64 {
     record.get("revision").and_then(Json::as_u64).unwrap_or(0)
+}
+
+/// The containers that labels make services of, by their names.
+pub(super) static LABELLED: Table<Json> = Table::new("label_services");
+
+/// One of them. Times are milliseconds since 1970.
+#[derive(Debug, Serialize, Deserialize)]
+struct LabelRecord {
+    id: String,
+    created: i64,
+    labels: BTreeMap<String, String>,
+    service: Option<String>,
+    holds: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    removed_at: Option<i64>,
+}
+
+pub(super) fn of_known(known: &Known) -> Json {
+    let record = LabelRecord {
+        id: known.id.clone(),
+        created: known.created.as_millis(),
+        // It was made from a map of text.
+        labels: serde_json::from_str(&known.labels).unwrap_or_default(),
+        service: known.was.as_ref().map(ToString::to_string),
+        holds: known.holds.clone(),
+        removed_at: known.removed_at.map(Timestamp::as_millis),
+    };
+    serde_json::json!(record)
+}
+
+/// What its labels said, as this version reads them. `None`: nothing that makes a service.
+pub(super) fn to_known(container: &str, record: Json) -> Option<Known> {
+    let record: LabelRecord = serde_json::from_value(record).ok()?;
+    let Labelled::Asks(source) = labels::read(container, &record.labels) else { return None };
+    Some(Known {
+        id: record.id,
+        created: Timestamp::from_millis(record.created),
+        source,
+        labels: serde_json::json!(record.labels).to_string().into(),
+        was: record.service.and_then(|name| ServiceName::parse(&name).ok()),
+        holds: record.holds,
+        removed_at: record.removed_at.map(Timestamp::from_millis),
+    })
 }

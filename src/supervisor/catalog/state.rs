@@ -2,29 +2,70 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::sources::{ApiSource, Assembled, Assembly, Input, assemble};
 use crate::config::{FileSources, Loaded};
 use crate::domain::host::Hostname;
 use crate::domain::name::ServiceName;
+use crate::supervisor::catalog::contenders::{Contenders, Rules};
 use crate::supervisor::catalog::{ApiLayer, Catalog, Entry};
 
 /// What the sources say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
     domain: Option<String>,
     own_host: Option<Hostname>,
+    wildcard_labels: bool,
+    /// Whether labels count at all.
+    pub(super) labels: bool,
+    pub(super) rules: Rules,
     file: FileSources,
     pub(super) api: BTreeMap<ServiceName, Arc<ApiLayer>>,
+    pub(super) contenders: Contenders,
+    /// What is written down of the contenders, by their containers.
+    pub(super) written: BTreeMap<String, u64>,
+    /// The engine refused to list its containers, and that was told.
+    pub(super) is_refused: bool,
+    /// There is a configuration. Before that nothing is taken up.
+    pub(super) is_configured: bool,
     /// Whether the publisher is told the sites.
     pub(super) publishes: bool,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            domain: None,
+            own_host: None,
+            wildcard_labels: false,
+            labels: false,
+            rules: Rules { image_labels: false, keep_removed: Duration::ZERO },
+            file: FileSources::default(),
+            api: BTreeMap::new(),
+            contenders: Contenders::default(),
+            written: BTreeMap::new(),
+            is_refused: false,
+            is_configured: false,
+            publishes: false,
+        }
+    }
+}
+
 impl State {
     pub(super) fn configure(&mut self, loaded: &Loaded) {
-        self.domain.clone_from(&loaded.config.domain);
-        self.own_host.clone_from(&loaded.config.admin.host);
+        let config = &loaded.config;
+        self.domain.clone_from(&config.domain);
+        self.own_host.clone_from(&config.admin.host);
+        self.wildcard_labels = config.docker.wildcard_labels;
+        self.labels = config.docker.labels;
+        self.rules =
+            Rules { image_labels: config.docker.image_labels, keep_removed: config.docker.keep_removed };
         self.file.clone_from(&loaded.sources);
+        if !self.labels {
+            self.contenders = Contenders::default();
+        }
+        self.is_configured = true;
     }
 
     /// The keys that the file says about a service.
@@ -53,22 +94,26 @@ impl State {
         assemble(&Input {
             domain: self.domain.as_deref(),
             own_host: self.own_host(),
-            wildcard_labels: false,
+            wildcard_labels: self.wildcard_labels,
             file: &self.file,
             api: &api,
-            contenders: &[],
+            contenders: &self.contenders.list(),
         })
     }
 
-    /// The catalog of now. What did not change is shared with the one before.
-    pub(super) fn catalog(&self, before: &Catalog) -> Catalog {
+    /// The catalog of now, and whether the contenders have become something else. What did not
+    /// change is shared with the catalog before.
+    pub(super) fn catalog(&mut self, before: &Catalog) -> (Catalog, bool) {
         let assembled = self.assemble(None);
+        let is_news = self.contenders.remember(&assembled);
+        let mut problems = self.contenders.problems.clone();
+        problems.extend(assembled.problems);
         let entries = assembled.services.into_iter().map(|(name, assembly)| {
             let before = before.entries.get(&name);
             let entry = self.entry(name.clone(), assembly, before);
             (name, before.filter(|before| ***before == entry).cloned().unwrap_or_else(|| Arc::new(entry)))
         });
-        Catalog { entries: entries.collect(), problems: assembled.problems }
+        (Catalog { entries: entries.collect(), problems }, is_news)
     }
 
     fn entry(&self, name: ServiceName, assembly: Assembly, before: Option<&Arc<Entry>>) -> Entry {

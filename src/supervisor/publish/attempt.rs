@@ -101,9 +101,7 @@ pub(super) async fn write(sites: &Sites, config: &CaddyConfig) -> Result<Publish
 }
 
 /// Files are slow where the disk is.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     spawn_blocking(work).await.map_err(|error| Failure::rejected(&error))
 }
 

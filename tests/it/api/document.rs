@@ -8,7 +8,7 @@ use super::house::House;
 use crate::support::committed::committed;
 
 fn document() -> Value {
-    wakedock::admin::api::document()
+    serde_json::to_value(wakedock::admin::api::document()).unwrap()
 }
 
 /// Every operation: method, path, and what is said of it.
@@ -23,7 +23,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 
 #[test]
 fn generated_and_committed_are_the_same() {
-    let text = serde_json::to_string_pretty(&document()).unwrap();
+    let text = wakedock::admin::api::document().to_pretty_json().unwrap();
     committed("docs/reference/openapi.json", &(text + "\n"));
 }
 
@@ -56,15 +56,10 @@ async fn every_documented_path_is_routed() {
     let document = document();
     let mut seen = 0;
     for (method, path, _) in operations(&document) {
-        let line = format!("{method} {}", path.replace("{name}", "cloud"));
-        seen += 1;
-        if path == "/api/v1/events" {
-            house.follow(&line, &[]).await;
-            continue;
-        }
-        let answer = house.ask(&line).await;
+        let answer = house.ask(&format!("{method} {}", path.replace("{name}", "cloud"))).await;
         assert!(answer.status != 405, "{method} {path}");
         assert!(answer.status != 404 || answer.problem().0 != "not-found", "{method} {path}");
+        seen += 1;
     }
     assert!(seen >= 5, "{seen}");
 }

@@ -101,8 +101,8 @@ fn the_real_caddy_adapts_every_kind() {
 #[test]
 fn the_configuration_alone_makes_the_same_text() {
     use wakedock::config::{
-        AdminConfig, Config, DockerConfig, DockerHost, LogConfig, LogFormat, ProxyConfig, ProxyLimits,
-        ProxyTimeouts, ShutdownConfig,
+        AdminConfig, Config, DockerConfig, LogConfig, LogFormat, ProxyConfig, ProxyLimits, ProxyTimeouts,
+        ShutdownConfig,
     };
     use wakedock::domain::name::{ContainerName, ServiceName};
     use wakedock::domain::service::ServiceSpec;
@@ -137,7 +137,7 @@ fn the_configuration_alone_makes_the_same_text() {
         },
         admin: AdminConfig { listen: "0.0.0.0:7081".parse().unwrap(), ..AdminConfig::default() },
         caddy: config(),
-        docker: DockerConfig { host: DockerHost::Unix("/var/run/docker.sock".into()), labels: false },
+        docker: DockerConfig { labels: false, ..Config::default().docker },
         log: LogConfig { level: tracing::Level::INFO, format: LogFormat::Text, access: false },
         shutdown: ShutdownConfig { grace: std::time::Duration::ZERO, stop_services: false },
         services: vec![service],

@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod api;
+mod labels;
+mod removed;
 mod town;

@@ -2,14 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
 
 use wakedock::caddy::sites::OwnAddresses;
 use wakedock::config::{self, CaddyConfig, CaddyMode, Listen, Loaded};
 use wakedock::domain::name::ServiceName;
+use wakedock::domain::words::Refusal;
 use wakedock::ports::ProbeAnswer;
 use wakedock::store::Store;
 use wakedock::supervisor::catalog::{self, CatalogHandle, Entry};
 use wakedock::supervisor::fleet::{Fleet, Parts};
+use wakedock::supervisor::handle::Asker;
+use wakedock::supervisor::lease::Lease;
 use wakedock::supervisor::publish::Publisher;
 
 use crate::support::fake_engine::FakeEngine;
@@ -54,6 +60,37 @@ impl Town {
         town
     }
 
+    /// One that looks at containers as soon as something happens to them.
+    pub(super) async fn following(file: &str) -> Self {
+        let town = Self::new(file).await;
+        town.catalog.follow();
+        town
+    }
+
+    /// A container with the two labels, and more.
+    pub(super) fn service(&self, container: &str, hosts: &str, more: &[(&str, &str)]) {
+        self.engine.create_as(container, |container| {
+            container.label(&[("wakedock.enable", "true"), ("wakedock.host", hosts)]);
+            container.label(more);
+        });
+    }
+
+    /// A request that waits.
+    pub(super) fn hold(&self, service: &str) -> JoinHandle<Result<Lease, Refusal>> {
+        let handle = self.fleet.get(service).unwrap();
+        tokio::spawn(async move {
+            let patience = handle.spec().hold_timeout;
+            handle.hold(patience, &Asker::default()).await
+        })
+    }
+
+    /// Waits until what was found is written down.
+    pub(super) async fn saved(&self) {
+        // The task writes after each look.
+        self.catalog.look(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+
     pub(super) fn configure(&self, file: &str) {
         self.catalog.configure(&loaded(file));
     }
@@ -78,6 +115,17 @@ impl Town {
     pub(super) fn at(&self, host: &str) -> Option<String> {
         self.fleet.routes().load().find(host, "/").map(|handle| handle.name().to_string())
     }
+}
+
+/// Waits until something holds.
+pub(super) async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came to hold");
 }
 
 pub(super) fn loaded(file: &str) -> Loaded {

@@ -41,9 +41,9 @@ const MALFORMED: &[(&str, &str, &str)] = &[
     ("defaults: { idle: { stop_afer: 5m } }", "defaults.idle.stop_afer", "`stop_after`"),
     ("services: [{ name: a, container: a, hosts: [], imge: x }]", "services[0].imge", "even `image` belongs"),
     // Keys of work to come.
-    ("docker: { image_labels: true }", "docker.image_labels", "not done yet"),
-    ("docker: { wildcard_labels: true }", "docker.wildcard_labels", "not done yet"),
-    ("docker: { keep_removed: 24h }", "docker.keep_removed", "not done yet"),
+    ("docker: { image_labels: 1 }", "docker.image_labels", "truth"),
+    ("docker: { wildcard_labels: yes }", "docker.wildcard_labels", "truth"),
+    ("docker: { keep_removed: 24 }", "docker.keep_removed", "unit"),
     ("services: [{ name: a, hosts: [], image: nginx }]", "services[0].image", "not done yet"),
     ("services: [{ name: a, hosts: [], compose: c.yml }]", "services[0].compose", "not done yet"),
     ("services: [{ name: a, hosts: [], swarm: s }]", "services[0].swarm", "not done yet"),

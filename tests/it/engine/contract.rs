@@ -8,7 +8,7 @@ use wakedock::clock;
 use wakedock::domain::time::Timestamp;
 use wakedock::ports::{
     BoxFuture, Container, ContainerAction as Action, ContainerEngine, ContainerId, ContainerState, Health,
-    HealthCommand, InspectError, OrderError, ReadError,
+    HealthCommand, InspectError, Listed, Listing, OrderError, ReadError,
 };
 
 /// A container to be made.
@@ -24,7 +24,11 @@ pub(crate) struct Recipe {
     pub(crate) prints: Vec<&'static str>,
     /// Writes to a terminal.
     pub(crate) tty: bool,
+    pub(crate) labels: Vec<(&'static str, &'static str)>,
 }
+
+/// A label that the image of every container has.
+pub(crate) const IMAGE_LABEL: (&str, &str) = ("wakedock.group", "of-the-image");
 
 /// An engine, and the means to put containers there that the port does not have.
 pub(crate) trait Bench: Sync {
@@ -55,10 +59,10 @@ const CASES: &[(&str, Case)] = cases![
     a_rename,
     logs,
     logs_of_a_terminal,
-    followed_logs,
     usage,
     health_commands,
     the_version,
+    a_list,
 ];
 
 /// Runs every case, and says which failed. The caller sweeps before it panics.
@@ -347,33 +351,6 @@ async fn logs_of_a_terminal(bench: &dyn Bench) {
     bench.remove(&name).await;
 }
 
-async fn followed_logs(bench: &dyn Bench) {
-    let name = bench.name("followed");
-    let engine = bench.engine();
-    let all = |id, lines, since| async move {
-        let lines: Vec<_> = engine.follow_logs(id, lines, since).collect().await;
-        lines.into_iter().map(Result::unwrap).collect::<Vec<_>>()
-    };
-    let recipe = Recipe { prints: vec!["one", "two", "three"], ..Recipe::default() };
-    let id = bench.create(&name, recipe).await;
-    engine.start(&id).await.unwrap();
-    let mut lines = engine.follow_logs(&id, 100, None);
-    for expected in ["one", "two", "three"] {
-        assert_eq!(lines.next().await.unwrap().unwrap(), expected);
-    }
-    let quiet = tokio::time::timeout(Duration::from_millis(200), lines.next()).await;
-    assert!(quiet.is_err(), "it goes on while the container does: {quiet:?}");
-    engine.stop(&id, GRACE).await.unwrap();
-    assert!(lines.next().await.is_none(), "and ends with it");
-    drop(lines);
-    assert_eq!(all(&id, 2, None).await, ["two", "three"], "of one that is off, what there is");
-    settle().await;
-    assert_eq!(all(&id, 100, Some(clock::wall())).await, [""; 0], "nothing is so new");
-    bench.remove(&name).await;
-    let gone = engine.follow_logs(&id, 1, None).next().await.unwrap();
-    assert!(matches!(gone, Err(ReadError::Refused { status: 404, .. })), "{gone:?}");
-}
-
 async fn usage(bench: &dyn Bench) {
     let name = bench.name("usage");
     let id = bench.create(&name, Recipe::default()).await;
@@ -409,4 +386,44 @@ async fn health_commands(bench: &dyn Bench) {
 async fn the_version(bench: &dyn Bench) {
     let version = bench.engine().version().await.unwrap();
     assert!(!version.engine.is_empty() && version.api.starts_with("1."), "{version:?}");
+}
+
+async fn listed(bench: &dyn Bench, which: Listing, name: &str) -> Option<Listed> {
+    let all = bench.engine().list(which).await.unwrap();
+    all.into_iter().find(|listed| listed.name == name)
+}
+
+async fn a_list(bench: &dyn Bench) {
+    const LABEL: &str = "wakedock.icon";
+    let (with, without) = (bench.name("with"), bench.name("without"));
+    let begun = clock::wall();
+    let labels = vec![(LABEL, "W"), IMAGE_LABEL, ("wakedock.port", "8080"), ("of.others", "x")];
+    let first = bench.create(&with, Recipe { labels, ..Recipe::default() }).await;
+    let labels = vec![("wakedock.group", "of-its-own")];
+    let second = bench.create(&without, Recipe { labels, ..Recipe::default() }).await;
+    bench.engine().start(&first).await.unwrap();
+
+    let one = listed(bench, Listing::All, &with).await.unwrap();
+    assert_eq!((&one.id, one.state), (&first, ContainerState::Running));
+    // Docker lists whole seconds.
+    assert!(one.created.as_millis() >= begun.as_millis() - 1000, "{:?}", one.created);
+    assert_eq!(one.labels.get(LABEL).map(String::as_str), Some("W"));
+    assert_eq!(one.labels.get("wakedock.port").map(String::as_str), Some("8080"));
+    assert_eq!(one.image_labels.get(IMAGE_LABEL.0).map(String::as_str), Some(IMAGE_LABEL.1));
+    assert!(!one.labels.contains_key(IMAGE_LABEL.0), "it came with the image");
+    assert!(!one.labels.contains_key("of.others"), "it means nothing to us");
+    let found = listed(bench, Listing::WithLabel(LABEL), &with).await.unwrap();
+    // How exactly it is known depends on who else is listed.
+    assert_eq!(found.created.as_millis() / 1000, one.created.as_millis() / 1000);
+    assert_eq!(Listed { created: one.created, ..found }, one);
+
+    let other = listed(bench, Listing::All, &without).await.unwrap();
+    assert_eq!((&other.id, other.state), (&second, ContainerState::Created));
+    assert_eq!(other.labels.get("wakedock.group").map(String::as_str), Some("of-its-own"));
+    assert!(one.created <= other.created, "{one:?} {other:?}");
+    assert_eq!(listed(bench, Listing::WithLabel(LABEL), &without).await, None);
+
+    bench.remove(&with).await;
+    assert_eq!(listed(bench, Listing::All, &with).await, None);
+    bench.remove(&without).await;
 }

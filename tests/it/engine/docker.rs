@@ -15,7 +15,7 @@ use wakedock::config::DockerHost;
 use wakedock::engine::Docker;
 use wakedock::ports::{BoxFuture, ContainerEngine, ContainerId};
 
-use super::contract::{self, Bench, Recipe};
+use super::contract::{self, Bench, IMAGE_LABEL, Recipe};
 
 pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 const LABEL: &str = "wakedock.test";
@@ -48,7 +48,11 @@ impl DockerBench {
             from_src: Some("-".to_owned()),
             repo: Some(repo.to_owned()),
             tag: Some(tag.to_owned()),
-            changes: vec![format!("LABEL {LABEL}={}", self.run), "EXPOSE 8080".to_owned()],
+            changes: vec![
+                format!("LABEL {LABEL}={}", self.run),
+                format!("LABEL {}={}", IMAGE_LABEL.0, IMAGE_LABEL.1),
+                "EXPOSE 8080".to_owned(),
+            ],
             ..Default::default()
         };
         let archive = bollard::body_full(tar("sleeper", program).into());
@@ -112,6 +116,8 @@ impl DockerBench {
         let mut argv = vec!["/sleeper".to_owned()];
         argv.extend(recipe.prints.iter().map(|line| format!("print={line}")));
         argv.extend(recipe.exits.map(|code| format!("exit={code}")));
+        let own = recipe.labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+        let labels = own.chain([(LABEL.to_owned(), self.run.clone())]).collect();
         let health = recipe.healthy.map(|healthy| HealthConfig {
             test: Some(vec!["CMD".to_owned(), "/sleeper".to_owned(), format!("exit={}", u8::from(!healthy))]),
             // Docker itself is not to run it during the test.
@@ -123,7 +129,7 @@ impl DockerBench {
             cmd: Some(argv),
             tty: Some(recipe.tty),
             healthcheck: health,
-            labels: Some(HashMap::from([(LABEL.to_owned(), self.run.clone())])),
+            labels: Some(labels),
             host_config: Some(HostConfig {
                 // Behind an init, SIGTERM ends it; as process 1 it takes no notice.
                 init: Some(!recipe.ignores_term),

@@ -3,7 +3,7 @@
 use wakedock::domain::usage::UsageSample;
 use wakedock::ports::{BoxFuture, ContainerEngine, ContainerId};
 
-use super::contract::{self, Bench, Recipe};
+use super::contract::{self, Bench, IMAGE_LABEL, Recipe};
 use crate::support::fake_engine::FakeEngine;
 
 impl Bench for FakeEngine {
@@ -19,6 +19,9 @@ impl Bench for FakeEngine {
         Box::pin(async move {
             self.create_as(name, |container| {
                 container.exits = recipe.exits.map(|code| (std::time::Duration::ZERO, code));
+                container.label(&recipe.labels);
+                container.image_labels =
+                    [IMAGE_LABEL].map(|(label, value)| (label.into(), value.into())).into();
                 container.ignores_term = recipe.ignores_term;
                 container.logs = recipe.prints.iter().map(ToString::to_string).collect();
                 container.usage = UsageSample {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use wakedock::config::sources::labels::is_relevant;
 use wakedock::domain::time::{Moment, Timestamp};
 use wakedock::domain::usage::UsageSample;
-use wakedock::ports::{Container, ContainerId, ContainerState, HealthCommand, NetworkMode};
+use wakedock::ports::{Container, ContainerId, ContainerState, HealthCommand, Listed, NetworkMode};
 
 use super::PORT;
 
@@ -14,6 +15,7 @@ use super::PORT;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Call {
     Inspect,
+    List,
     Start,
     Stop,
     Pause,
@@ -48,6 +50,11 @@ impl Fault {
 #[derive(Debug, Clone)]
 pub(crate) struct FakeContainer {
     pub(crate) view: Container,
+    pub(crate) created: Timestamp,
+    /// Those that the container itself has.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Those of its image.
+    pub(crate) image_labels: BTreeMap<String, String>,
     pub(crate) start_delay: Duration,
     /// How long it takes to end when it is told to.
     pub(crate) stop_delay: Duration,
@@ -60,8 +67,6 @@ pub(crate) struct FakeContainer {
     /// Gets this address at every start, instead of a new one.
     pub(crate) address: Option<IpAddr>,
     pub(crate) logs: Vec<String>,
-    /// When the last of them were written; the others are older than anything.
-    pub(super) printed: Vec<Timestamp>,
     pub(crate) usage: UsageSample,
     /// Goes wrong at each of these calls, until edited.
     pub(crate) faults: BTreeMap<Call, Fault>,
@@ -87,6 +92,9 @@ impl FakeContainer {
                 published: Vec::new(),
                 exposed: vec![PORT],
             },
+            created: Timestamp::default(),
+            labels: BTreeMap::new(),
+            image_labels: BTreeMap::new(),
             start_delay: Duration::ZERO,
             stop_delay: Duration::ZERO,
             ignores_term: false,
@@ -94,11 +102,38 @@ impl FakeContainer {
             passes_after: Some(Duration::ZERO),
             address: None,
             logs: Vec::new(),
-            printed: Vec::new(),
             usage: UsageSample { online_cpus: 1, ..UsageSample::default() },
             faults: BTreeMap::new(),
             started: None,
             run: 0,
+        }
+    }
+
+    /// Gives it labels.
+    pub(crate) fn label(&mut self, labels: &[(&str, &str)]) {
+        let owned = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+        self.labels.extend(owned);
+    }
+
+    /// What a list says of it.
+    pub(super) fn listed(&self) -> Listed {
+        let same = |(label, value): &(&String, &String)| self.image_labels.get(*label) == Some(*value);
+        let mut all = self.image_labels.clone();
+        all.extend(self.labels.clone());
+        let (of_image, own): (Vec<_>, Vec<_>) = all.iter().partition(same);
+        let kept = |pairs: Vec<(&String, &String)>| {
+            let relevant = pairs.into_iter().filter(|(label, _)| is_relevant(label));
+            relevant.map(|(label, value)| (label.clone(), value.clone())).collect()
+        };
+        Listed {
+            id: self.view.id.clone(),
+            name: self.view.name.clone(),
+            created: self.created,
+            state: self.view.state,
+            image: "fake".to_owned(),
+            labels: kept(own),
+            image_labels: kept(of_image),
+            ports: Vec::new(),
         }
     }
 

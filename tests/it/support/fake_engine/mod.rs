@@ -66,6 +66,7 @@ impl FakeEngine {
         world.next_id += 1;
         let id = ContainerId(format!("{:064x}", world.next_id));
         let mut container = FakeContainer::new(name, id.clone());
+        container.created = self.now();
         edit(&mut container);
         world.containers.push(container);
         self.emit(&mut world, &id, ContainerAction::Create);
@@ -93,8 +94,9 @@ impl FakeEngine {
         let old = self.world().expect(name).clone();
         self.remove(name);
         self.create_as(name, |new| {
-            let view = new.view.clone();
+            let (view, created) = (new.view.clone(), new.created);
             *new = old;
+            new.created = created;
             new.view = Container {
                 health_command: new.view.health_command.clone(),
                 exposed: new.view.exposed.clone(),
@@ -136,17 +138,6 @@ impl FakeEngine {
         let mut world = self.world();
         let id = world.expect(name).view.id.clone();
         self.end(&mut world, &id, code);
-    }
-
-    /// Writes a line to its log.
-    pub(crate) fn print(&self, name: &str, line: &str) {
-        let at = self.now();
-        let mut world = self.world();
-        let container = world.expect(name);
-        container.logs.push(line.to_owned());
-        container.printed.push(at);
-        drop(world);
-        self.news.send_replace(());
     }
 
     /// Docker found this health.
