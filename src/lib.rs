@@ -10,7 +10,7 @@
 //! | 5 | [`app`], [`cli`] | composition: the only place that sees everything |
 //! | 4 | [`proxy`], [`admin`] | HTTP surfaces: data plane, control plane |
 //! | 3 | [`supervisor`] | services: one actor each, fleet, reconcile, publish |
-//! | 2 | [`engine`], [`store`], [`caddy`], [`probe`], [`html`] | adapters |
+//! | 2 | [`engine`], [`store`], [`caddy`], [`probe`], [`oidc`], [`html`] | adapters |
 //! | 1 | [`config`], [`ports`], [`clock`], [`metrics`], [`telemetry`], [`local_socket`] | what the adapters share |
 //! | 0 | [`domain`] | pure: no tokio, no I/O, no clock, no serde |
 
@@ -26,6 +26,7 @@ pub mod telemetry;
 pub mod caddy;
 pub mod engine;
 pub mod html;
+pub mod oidc;
 pub mod probe;
 pub mod store;
 

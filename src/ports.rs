@@ -194,6 +194,15 @@ pub trait ContainerEngine: Send + Sync + 'static {
     /// The last lines it wrote, standard output and error together.
     fn logs<'a>(&'a self, id: &'a ContainerId, lines: usize)
     -> BoxFuture<'a, Result<Vec<String>, ReadError>>;
+    /// What it writes: its last `lines` lines, of those since `since` where that is given, then each
+    /// as it comes. The stream ends when the container does; of one that is off, after the last
+    /// line there is.
+    fn follow_logs<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        lines: usize,
+        since: Option<Timestamp>,
+    ) -> BoxStream<'a, Result<String, ReadError>>;
     /// Runs its health command once: true when it exits with 0.
     fn run_health_command<'a>(
         &'a self,

@@ -52,6 +52,7 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/api/v1/services", ADMIN),
     route(GET, "/api/v1/services/{name}", VIEWER),
     route(PUT, "/api/v1/services/{name}", USER),
+    route(PATCH, "/api/v1/services/{name}", USER),
     route(DELETE, "/api/v1/services/{name}", USER),
     route(POST, "/api/v1/services/{name}/wake", USER),
     route(POST, "/api/v1/services/{name}/stop", USER),
@@ -73,6 +74,8 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/api/v1/caddy/publish", ADMIN),
     route(GET, "/api/v1/openapi.json", VIEWER),
     // Who comes in.
+    route(GET, "/oidc/login", Access::Open),
+    route(GET, "/oidc/callback", Access::Open),
     route(POST, "/api/v1/auth/login", Access::Open),
     route(POST, "/api/v1/auth/refresh", Access::Open),
     route(POST, "/api/v1/auth/logout", Access::SignedIn),

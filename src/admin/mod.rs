@@ -15,6 +15,7 @@ mod door;
 mod headers;
 mod health;
 mod names;
+pub mod oidc;
 pub mod pages;
 pub mod peer;
 pub mod problem;
@@ -43,7 +44,7 @@ use crate::metrics::ProcessMetrics;
 use crate::store::Store;
 use crate::supervisor::catalog::CatalogHandle;
 use crate::supervisor::fleet::Fleet;
-use crate::supervisor::publish::PublishState;
+use crate::supervisor::publish::{PublishState, PublisherHandle};
 
 /// What the surface shows.
 #[derive(Clone, Debug)]
@@ -55,11 +56,14 @@ pub struct AdminState {
     pub stage: watch::Receiver<Stage>,
     pub config: watch::Receiver<ConfigStatus>,
     pub publish: watch::Receiver<PublishState>,
+    pub publisher: PublisherHandle,
     /// The part of the configuration that is read anew for each request.
     pub settings: Arc<ArcSwap<AdminConfig>>,
     pub auth: Arc<Auth>,
     /// Answers that go on.
     pub streams: Arc<Streams>,
+    /// Log-ins by an OpenID Connect provider.
+    pub oidc: Arc<oidc::LogIns>,
 }
 
 /// Every route of the surface.
@@ -71,6 +75,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/caddy/ask", get(ask::ask))
         .merge(api::routes())
         .merge(pages::routes())
+        .merge(oidc::routes())
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here") })
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")

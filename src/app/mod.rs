@@ -169,9 +169,11 @@ impl App {
             stage: stage_seen,
             config: config_seen,
             publish: publisher.watch(),
+            publisher: publisher.clone(),
             settings: Arc::clone(&admin_settings),
             auth,
             streams: Arc::default(),
+            oidc: Arc::default(),
         };
         let (_hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
         let listeners = Listeners { tcp: admin, local, handed_over };

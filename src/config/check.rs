@@ -27,6 +27,27 @@ pub(super) fn settings(config: &Config, report: &mut Report) {
         let fault = Fault::new("is the port for plain HTTP too", "give one of them another port");
         report.problem("caddy.https_port", None, fault);
     }
+    oidc(config, report);
+}
+
+fn oidc(config: &Config, report: &mut Report) {
+    let oidc = &config.admin.oidc;
+    let keys = ["admin.oidc.issuer", "admin.oidc.client_id"];
+    for (one, other, lonely) in [
+        (keys[0], keys[1], oidc.issuer.is_some() && oidc.client_id.is_none()),
+        (keys[1], keys[0], oidc.client_id.is_some() && oidc.issuer.is_none()),
+    ] {
+        if lonely && !report.has_failed(&keys) {
+            let mend =
+                format!("write `{one}` too, or take `{other}` out", one = &other[6..], other = &one[6..]);
+            report.problem(one, None, Fault::new("means nothing alone", mend));
+        }
+    }
+    let roles = &oidc.roles;
+    let nobody = roles.admin.is_empty() && roles.user.is_empty() && roles.viewer.is_empty();
+    if oidc.is_on() && nobody && !report.has_failed(&["admin.oidc"]) {
+        report.warning("admin.oidc.roles", "names no group, so that nobody can log in with OpenID Connect");
+    }
 }
 
 /// Turns drafts into services, where nothing is missing and nothing clashes.

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use crate::config::{
     ADMIN_SOCKET, AdminConfig, CaddyAddress, CaddyConfig, CaddyMode, CaddyTls, Config, DockerConfig,
-    DockerHost, ForwardAuth, ForwardRoles, Listen, LogConfig, LogFormat, ProxyConfig, ProxyLimits,
-    ProxyTimeouts, ShutdownConfig,
+    DockerHost, ForwardAuth, ForwardRoles, Listen, LogConfig, LogFormat, OidcConfig, ProxyConfig,
+    ProxyLimits, ProxyTimeouts, ShutdownConfig,
 };
 
 const fn seconds(count: u64) -> Duration {
@@ -61,6 +61,7 @@ impl Default for AdminConfig {
             metrics_auth: false,
             cors_origins: Vec::new(),
             forward_auth: ForwardAuth::default(),
+            oidc: OidcConfig::default(),
         }
     }
 }

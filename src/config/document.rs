@@ -134,7 +134,8 @@ pub fn reference() -> String {
          - The file is the one named by `--config`, else by `$WAKEDOCK_CONFIG`, else `./config/config.yml`, else \
          `/etc/wakedock/config.yml`. Without any, the defaults hold.\n\
          - The environment goes before the file, the file before the defaults. Lists are comma-separated in the \
-         environment, or in YAML's `[…]`; an empty variable is as good as none; an unknown one is a warning.\n\
+         environment, or in YAML's `[…]`; an empty variable is as good as none; an unknown one is a warning. A \
+         secret may stand in a file, which the variable that ends in `_FILE` names.\n\
          - Durations carry a unit (`15m`, `1h30m`, `90s`, `500ms`; d, h, m, s, ms; at most `365d`), sizes too \
          (`MB` is 1000², `MiB` 1024²).\n\
          - An unknown key is an error, and so is a key without a value.\n\
@@ -171,6 +172,11 @@ fn rows<T>(
             value => format!("`{}`", flow(&value)),
         };
         let variable = in_environment(key.path).map_or(String::new(), |key| format!("`{}`", variable(&key)));
+        let variable = if key.secret {
+            format!("{variable}, or {}_FILE`", variable.trim_end_matches('`'))
+        } else {
+            variable
+        };
         let cells = [format!("`{}`", key.path), (key.describe)(), default, variable, key.doc.to_owned()];
         let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
         page.push_str(&format!("| {} |\n", cells.join(" | ")));

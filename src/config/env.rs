@@ -1,11 +1,15 @@
 //! The environment: `WAKEDOCK_PROXY__LISTEN` is `proxy.listen`.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
 
 use crate::config::keys::CONFIG;
+use crate::config::problem::Fault;
 use crate::config::service::DEFAULTS;
 use crate::config::table::{join, nearest};
 use crate::config::yaml;
@@ -15,6 +19,8 @@ const PREFIX: &str = "WAKEDOCK_";
 const FILE: &str = "WAKEDOCK_CONFIG";
 /// The command line's own: which WakeDock it talks to.
 const COMMAND_LINE: [&str; 2] = ["WAKEDOCK_URL", "WAKEDOCK_TOKEN"];
+/// More than any secret has.
+const LONGEST_SECRET: u64 = 64 << 10;
 
 /// What the environment says.
 #[derive(Debug, Default)]
@@ -24,6 +30,8 @@ pub(super) struct Environment {
     values: Dict,
     /// Keys given here, and the variable that gives each.
     pub(super) variables: HashMap<String, String>,
+    /// Keys whose value could not be had, and why.
+    pub(super) faults: Vec<(String, Fault)>,
     /// Variables of ours that mean nothing, and what they may have meant.
     pub(super) unknown: Vec<(String, String)>,
 }
@@ -61,6 +69,10 @@ impl Environment {
             return;
         }
         let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+        let secret = key.strip_suffix("_file").filter(|key| CONFIG.key(key).is_some_and(|key| key.secret));
+        if let Some(key) = secret {
+            return self.add_secret(key.to_owned(), name, Path::new(&value));
+        }
         let Some(list) = is_list(&key) else {
             let hint = match key.split('.').next() {
                 Some("services") => "services are read from the file only".to_owned(),
@@ -74,6 +86,27 @@ impl Environment {
         };
         let value = if list { list_of(&value) } else { Value::String(Tag::Default, value) };
         insert(&mut self.values, &key, value);
+        self.variables.insert(key, name);
+    }
+}
+
+impl Environment {
+    /// A secret from the file that a variable names.
+    fn add_secret(&mut self, key: String, name: String, file: &Path) {
+        // Sorted by name, so that the variable without `_FILE` has come by.
+        if let Some(other) = self.variables.get(&key) {
+            let fault = Fault::new(format!("is given twice, by {other} and {name}"), "take one of them out");
+            return self.faults.push((key, fault));
+        }
+        let mut text = String::new();
+        let read = File::open(file).and_then(|file| file.take(LONGEST_SECRET).read_to_string(&mut text));
+        match read {
+            Ok(_) => insert(&mut self.values, &key, Value::from(text.trim_end_matches(['\r', '\n']))),
+            Err(error) => {
+                let reason = format!("is said to stand in {}, which cannot be read: {error}", file.display());
+                self.faults.push((key.clone(), Fault::new(reason, "name a file that WakeDock may read")));
+            }
+        }
         self.variables.insert(key, name);
     }
 }
@@ -143,6 +176,26 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Environment {
         Environment::new(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "hunter2\n").unwrap();
+        let (variable, file) = ("WAKEDOCK_ADMIN__OIDC__CLIENT_SECRET_FILE", file.display().to_string());
+        let environment = read(&[(variable, &file)]);
+        let value = Value::from(environment.values).find_ref("admin.oidc.client_secret").cloned();
+        assert_eq!(value.unwrap().as_str(), Some("hunter2"));
+        assert_eq!(environment.variables["admin.oidc.client_secret"], variable);
+
+        let both = read(&[("WAKEDOCK_ADMIN__OIDC__CLIENT_SECRET", "a"), (variable, &file)]);
+        assert!(both.faults[0].1.reason.contains("twice"));
+        let missing = read(&[(variable, "/nowhere/at/all")]);
+        assert!(missing.faults[0].1.reason.contains("/nowhere/at/all"));
+        // Only secrets have such a variable.
+        let other = read(&[("WAKEDOCK_ADMIN__OIDC__ISSUER_FILE", &file)]);
+        assert_eq!(other.unknown.len(), 1);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The table of all keys but those of services.
 
 use crate::config::kind::{
-    Bytes, CaddyAdmin, Count, DockerApi, Domain, FieldName, FileMode, FilePath, Flag, Glob, Group, ListenAt,
-    Many, Maybe, Name, Network, Patience, SocketAddress, SocketFile, Span, Text, WebOrigin, Word, Words,
+    Bytes, CaddyAdmin, Callback, Count, DockerApi, Domain, FieldName, FileMode, FilePath, Flag, Glob, Group,
+    Hidden, Issuer, Line, ListenAt, Many, Maybe, Name, Network, Patience, SocketAddress, SocketFile, Span,
+    Text, Token, WebOrigin, Word, Words,
 };
 use crate::config::table::{self, Key, Table, key};
 use crate::config::{CaddyMode, CaddyTls, Config, LogFormat};
@@ -51,6 +52,11 @@ pub(super) static CONFIG: Table<Config> = Table {
         group("admin", "The control plane."),
         group("admin.forward_auth", "Log-in by a proxy in front."),
         group("admin.forward_auth.roles", "The groups that have each role; a user of none gets nothing."),
+        group("admin.oidc", "Log-in by an OpenID Connect provider, where issuer and client are named."),
+        group(
+            "admin.oidc.roles",
+            "The groups that have each role; whoever is in none of them is not let in.",
+        ),
         group("caddy", "The Caddy in front."),
         group("docker", "The container engine."),
         group("log", "What is written to standard error."),
@@ -166,7 +172,11 @@ static KEYS: &[Key<Config>] = &[
         "Proxies that log people in, such as Authelia's or Authentik's: what they say below is believed. From anybody else it is ignored."
     ),
     key!(admin.forward_auth.user, FieldName, "The header field with the user's name."),
-    key!(admin.forward_auth.groups, FieldName, "The header field with the user's groups, comma-separated."),
+    key!(
+        admin.forward_auth.groups,
+        FieldName,
+        "The header field with the user's groups, separated by commas or bars."
+    ),
     key!(admin.forward_auth.roles.admin, Many<Text<100>, 0>, "Groups whose members may do everything."),
     key!(
         admin.forward_auth.roles.user,
@@ -174,6 +184,53 @@ static KEYS: &[Key<Config>] = &[
         "Groups whose members may wake and stop, and edit the services they own."
     ),
     key!(admin.forward_auth.roles.viewer, Many<Text<100>, 0>, "Groups whose members may look."),
+    key!(
+        admin.oidc.issuer,
+        Maybe<Issuer>,
+        "The provider, exactly as it names itself in its discovery document.",
+        example "https://auth.example.com"
+    ),
+    key!(admin.oidc.client_id, Maybe<Token<200>>, "WakeDock's name at the provider.", example "wakedock"),
+    key!(
+        admin.oidc.client_secret,
+        Maybe<Hidden>,
+        "WakeDock's secret at the provider; without it, it is a public client. Better kept out of this file.",
+        example "\"insert one\""
+    ),
+    key!(
+        admin.oidc.scopes,
+        Many<Token<100>, 1>,
+        "What is asked for. Some providers want `groups` here to say the groups."
+    ),
+    key!(
+        admin.oidc.username_claim,
+        Token<100>,
+        "What names people. It counts when they log in for the first time; from then on they are known by the provider's own number for them."
+    ),
+    key!(
+        admin.oidc.groups_claim,
+        Token<100>,
+        "What holds their groups, by name or by path: `realm_access.roles`."
+    ),
+    key!(admin.oidc.roles.admin, Many<Text<100>, 0>, "Groups whose members may do everything."),
+    key!(
+        admin.oidc.roles.user,
+        Many<Text<100>, 0>,
+        "Groups whose members may wake and stop, and edit the services they own."
+    ),
+    key!(admin.oidc.roles.viewer, Many<Text<100>, 0>, "Groups whose members may look."),
+    key!(
+        admin.oidc.redirect_url,
+        Maybe<Callback>,
+        "Where the provider sends browsers back to; by default to the address they came by. One host only can log in then.",
+        example "https://wakedock.example.com/oidc/callback"
+    ),
+    key!(
+        admin.oidc.label,
+        Maybe<Line<40>>,
+        "What the log-in page calls the provider; by default its host.",
+        example "Authelia"
+    ),
     key!(
         caddy.mode,
         Words<CaddyMode>,

@@ -226,6 +226,9 @@ fn combine(
     for (name, hint) in &environment.unknown {
         report.warning(name, format!("is not a variable that WakeDock reads: {hint}"));
     }
+    for (key, fault) in &environment.faults {
+        report.problem(key, None, fault.clone());
+    }
     let (config, sources) = read(&values, &mut report);
     Ok(Combined { config, sources, report, file })
 }

@@ -9,6 +9,7 @@ mod env;
 mod keys;
 mod kind;
 mod load;
+mod oidc;
 mod print;
 mod problem;
 mod report;
@@ -29,6 +30,7 @@ use crate::domain::service::ServiceSpec;
 pub use document::{example, reference, schema};
 pub use env::process_env;
 pub use load::{Loaded, load, peek, source_of};
+pub use oidc::{OidcConfig, Secret};
 pub use print::effective;
 pub use problem::{ConfigProblems, Fault, Place, Problem, Warning};
 pub use sources::{FileSources, Layer, SourceProblem, values};
@@ -112,6 +114,7 @@ pub struct AdminConfig {
     /// Origins of other sites whose scripts may call the API: `https://example.com`.
     pub cors_origins: Vec<String>,
     pub forward_auth: ForwardAuth,
+    pub oidc: OidcConfig,
 }
 
 /// Log-in by a proxy in front, such as Authelia or Authentik.

@@ -16,6 +16,8 @@ pub(super) struct Key<T: 'static> {
     pub(super) example: Option<&'static str>,
     /// Whether the environment may give it comma-separated.
     pub(super) list: bool,
+    /// Shown to nobody; the environment may name a file with it.
+    pub(super) secret: bool,
     pub(super) read: fn(&mut T, &Value) -> Result<(), Faults>,
     /// As YAML; null: not set.
     pub(super) show: fn(&T) -> Json,
@@ -34,6 +36,7 @@ macro_rules! key {
             doc: $doc,
             example: { let example: &[&str] = &[$($example)?]; example.first().copied() },
             list: <$kind as $crate::config::kind::Kind>::LIST,
+            secret: <$kind as $crate::config::kind::Kind>::SECRET,
             read: |target, value| {
                 target.$first $(.$rest)* = <$kind as $crate::config::kind::Kind>::read(value)?;
                 Ok(())
@@ -144,7 +147,9 @@ impl<T> Table<T> {
             } else if let Some(refused) = self.refusal(&inner) {
                 report.problem(&whole, Some(value), Fault::new(refused.reason, refused.mend));
             } else {
-                report.problem(&whole, Some(value), self.unknown(path, name));
+                // A slip in the name of a secret must not tell it.
+                let shown = (!name.contains("secret")).then_some(value);
+                report.problem(&whole, shown, self.unknown(path, name));
             }
         }
     }
@@ -156,7 +161,7 @@ impl<T> Table<T> {
         }
         if let Err(faults) = (key.read)(target, value) {
             for fault in faults.0 {
-                report.problem(whole, Some(value), fault);
+                report.problem(whole, (!key.secret).then_some(value), fault);
             }
         }
     }

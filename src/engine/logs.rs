@@ -5,13 +5,16 @@
 
 use std::collections::VecDeque;
 
+use futures_util::stream::{self, Stream};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
+use crate::domain::time::Timestamp;
 use crate::engine::api::{Api, QUESTION};
 use crate::engine::failure::{Failure, within};
 use crate::engine::inspect::Inspected;
 use crate::engine::{text, transport};
-use crate::ports::ContainerId;
+use crate::ports::{ContainerId, ReadError};
 
 /// Bytes kept of one line.
 const LONGEST_LINE: usize = 2048;
@@ -36,6 +39,75 @@ pub(super) async fn last(api: &Api, id: &ContainerId, lines: usize) -> Result<Ve
         Ok(reader.finish())
     })
     .await
+}
+
+/// The last `lines` lines, and each that comes after them, until the container ends.
+pub(super) fn follow<'a>(
+    api: &'a Api,
+    id: &'a ContainerId,
+    lines: usize,
+    since: Option<Timestamp>,
+) -> impl Stream<Item = Result<String, ReadError>> + Send + 'a {
+    let lines = lines.min(MOST_LINES);
+    stream::unfold(Some(Following::Connecting { api, id, lines, since }), |following| async move {
+        let mut following = following?;
+        match following.next().await {
+            Ok(Some(line)) => Some((Ok(line), Some(following))),
+            Ok(None) => None,
+            Err(failure) => Some((Err(failure.into()), None)),
+        }
+    })
+}
+
+enum Following<'a> {
+    Connecting {
+        api: &'a Api,
+        id: &'a ContainerId,
+        lines: usize,
+        since: Option<Timestamp>,
+    },
+    Reading {
+        body: Incoming,
+        reader: LogReader,
+    },
+    /// What was left when the log ended.
+    Ended(VecDeque<Line>),
+}
+
+impl Following<'_> {
+    async fn next(&mut self) -> Result<Option<String>, Failure> {
+        loop {
+            match self {
+                Self::Connecting { api, id, lines, since } => {
+                    let inspected: Inspected = api.get(&format!("/containers/{}/json", id.0)).await?;
+                    let mut path =
+                        format!("/containers/{}/logs?stdout=1&stderr=1&follow=1&tail={lines}", id.0);
+                    if let Some(since) = since {
+                        let millis = since.as_millis().max(0);
+                        path.push_str(&format!("&since={}.{:03}", millis / 1000, millis % 1000));
+                    }
+                    let body = api.open(&path).await?;
+                    // Taken out after each frame: nothing that came is dropped.
+                    *self = Self::Reading { body, reader: LogReader::new(inspected.tty(), usize::MAX) };
+                }
+                Self::Reading { body, reader } => {
+                    if let Some(line) = reader.lines.pop_front() {
+                        return Ok(Some(line.text()));
+                    }
+                    // Silence is normal: a container may write nothing for days.
+                    match body.frame().await {
+                        None => {
+                            reader.end_all();
+                            *self = Self::Ended(std::mem::take(&mut reader.lines));
+                        }
+                        Some(Err(error)) => return Err(Failure::Away(transport::into_io(error))),
+                        Some(Ok(frame)) => reader.push(frame.data_ref().map_or(&[], |data| data)),
+                    }
+                }
+                Self::Ended(lines) => return Ok(lines.pop_front().map(|line| line.text())),
+            }
+        }
+    }
 }
 
 /// Takes a log apart as it comes in. What it holds is bounded.
@@ -63,6 +135,10 @@ impl Line {
         // One byte more than is shown tells that there was more.
         let room = (LONGEST_LINE + 1).saturating_sub(self.0.len());
         self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn text(&self) -> String {
+        text::clean(&self.0, LONGEST_LINE)
     }
 }
 
@@ -123,13 +199,18 @@ impl LogReader {
         }
     }
 
-    pub(super) fn finish(mut self) -> Vec<String> {
+    /// What has no end yet is as long as it is.
+    fn end_all(&mut self) {
         for stream in 0..self.open.len() {
             if !self.open[stream].0.is_empty() {
                 self.end(stream);
             }
         }
-        self.lines.iter().map(|line| text::clean(&line.0, LONGEST_LINE)).collect()
+    }
+
+    pub(super) fn finish(mut self) -> Vec<String> {
+        self.end_all();
+        self.lines.iter().map(Line::text).collect()
     }
 }
 

@@ -71,6 +71,21 @@ impl<E: ContainerEngine> ContainerEngine for Metered<E> {
         Box::pin(self.count(EngineOperation::Logs, self.engine.logs(id, lines)))
     }
 
+    fn follow_logs<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        lines: usize,
+        since: Option<Timestamp>,
+    ) -> BoxStream<'a, Result<String, ReadError>> {
+        // A stream has no duration worth a histogram; that it broke is counted.
+        let broke = |line: &Result<String, ReadError>| {
+            if line.is_err() {
+                self.metrics.engine_call(EngineOperation::Logs, Duration::ZERO, true);
+            }
+        };
+        Box::pin(self.engine.follow_logs(id, lines, since).inspect(broke))
+    }
+
     fn run_health_command<'a>(
         &'a self,
         id: &'a ContainerId,

@@ -173,6 +173,15 @@ impl ContainerEngine for Docker {
         Box::pin(async move { Ok(logs::last(&self.api, id, lines).await?) })
     }
 
+    fn follow_logs<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        lines: usize,
+        since: Option<Timestamp>,
+    ) -> BoxStream<'a, Result<String, ReadError>> {
+        Box::pin(logs::follow(&self.api, id, lines, since))
+    }
+
     fn run_health_command<'a>(
         &'a self,
         id: &'a ContainerId,

@@ -263,6 +263,15 @@ impl ServiceMetrics {
         account.memory = memory;
     }
 
+    /// Bytes that are free because it is off.
+    #[must_use]
+    pub fn saving(&self) -> u64 {
+        match self.account.lock().unwrap_or_else(PoisonError::into_inner).being {
+            Being::Awake => 0,
+            Being::Asleep { saving } => saving,
+        }
+    }
+
     /// Everything that is added up over time, up to `now`.
     #[must_use]
     pub fn totals(&self, now: Moment) -> Totals {

@@ -279,6 +279,11 @@ impl Fleet {
         handles.get(found).cloned()
     }
 
+    /// What looks at containers.
+    pub(super) fn engine(&self) -> Arc<dyn ContainerEngine> {
+        Arc::clone(&self.tools.wakers.engine)
+    }
+
     /// All services, by name.
     #[must_use]
     pub fn services(&self) -> Arc<Vec<ServiceHandle>> {

@@ -9,6 +9,7 @@ pub mod handle;
 pub mod journal;
 mod keeper;
 pub mod lease;
+pub mod logs;
 mod look;
 mod news;
 pub mod publish;

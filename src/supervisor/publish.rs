@@ -4,20 +4,23 @@
 //! WebSocket of every site. Only another set of hosts, another configuration or another file of
 //! the operator's leads to a publish, and only where the result differs from what Caddy runs.
 
+mod ask;
 mod attempt;
 mod task;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::{CaddyAddress, CaddyConfig};
+use crate::config::{CaddyAddress, CaddyConfig, CaddyMode};
 use crate::domain::host::HostPattern;
 use crate::domain::time::Timestamp;
 use crate::domain::words::PublishOutcome;
 use crate::ports::CaddyAdmin;
 
+use crate::supervisor::publish::ask::Ask;
+pub use crate::supervisor::publish::ask::{AskError, Draft, Verdict};
 pub use crate::supervisor::publish::task::Publisher;
 
 /// Makes a client of the Caddy at an address.
@@ -66,6 +69,7 @@ struct Wish {
 #[derive(Debug, Clone)]
 pub struct PublisherHandle {
     wish: Arc<watch::Sender<Wish>>,
+    ask: mpsc::Sender<Ask>,
     state: watch::Receiver<PublishState>,
 }
 
@@ -86,6 +90,45 @@ impl PublisherHandle {
     /// nothing changed: somebody asked for a reload.
     pub fn set_config(&self, config: CaddyConfig) {
         self.wish.send_modify(|wish| wish.config = config);
+    }
+
+    /// How Caddy is told.
+    #[must_use]
+    pub fn mode(&self) -> CaddyMode {
+        self.wish.borrow().config.mode
+    }
+
+    /// What Caddy is to run, or the file that is to be imported.
+    ///
+    /// # Errors
+    /// Says what stands in the way.
+    pub async fn draft(&self) -> Result<Draft, AskError> {
+        self.ask(Ask::Draft).await
+    }
+
+    /// What Caddy thinks of it. Nothing is changed.
+    ///
+    /// # Errors
+    /// There is nothing to think about, or Caddy does not answer.
+    pub async fn verdict(&self) -> Result<Verdict, AskError> {
+        self.ask(Ask::Verdict).await
+    }
+
+    /// Publishes now, and tells how that ended.
+    ///
+    /// # Errors
+    /// There is nothing to publish.
+    pub async fn publish(&self) -> Result<PublishState, AskError> {
+        self.ask(Ask::Publish).await
+    }
+
+    async fn ask<T>(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<T, AskError>>) -> Ask,
+    ) -> Result<T, AskError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask.send(ask(answer)).await.map_err(|_| AskError::Ended)?;
+        answered.await.unwrap_or(Err(AskError::Ended))
     }
 
     /// How it stands.

@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("caddy", 2),
     ("probe", 2),
     ("html", 2),
+    ("oidc", 2),
     ("supervisor", 3),
     ("proxy", 4),
     ("admin", 4),

@@ -13,6 +13,7 @@ mod engine;
 mod guards;
 mod html;
 mod lifecycle;
+mod oidc;
 mod proxy;
 mod reference;
 mod start;

@@ -4,11 +4,17 @@
 //! `#[utoipa::path]`, so that the document cannot fall behind the routes.
 
 mod accept;
+pub mod body;
+mod caddy;
+pub mod events;
 mod openapi;
 pub mod page;
+pub mod precondition;
 pub mod query;
 pub mod router;
 pub mod services;
+mod sse;
+pub mod system;
 pub mod wire;
 
 pub use openapi::document;
@@ -22,7 +28,12 @@ use crate::admin::AdminState;
 /// Every operation of the API.
 #[must_use]
 pub fn operations() -> ApiRouter {
-    ApiRouter::new().json(at!("/api/v1/openapi.json": get openapi::get_open_api)).merge(services::routes())
+    ApiRouter::new()
+        .json(at!("/api/v1/openapi.json": get openapi::get_open_api))
+        .merge(services::routes())
+        .merge(events::routes())
+        .merge(system::routes())
+        .merge(caddy::routes())
 }
 
 /// The routes under `/api/v1`.

@@ -1,39 +1,196 @@
 //! The document: what the handlers say of themselves, and what is true of all of them.
 
-use axum::http::header;
-use axum::response::IntoResponse;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
+use std::collections::BTreeSet;
 
+use axum::http::{Method, header};
+use axum::response::IntoResponse;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApiBuilder};
+
+use crate::admin::access::{self, Access, Found};
 use crate::admin::api::query::Query;
 
 /// The committed copy: what is served. A test compares it with [`document`].
-const COMMITTED: &str = include_str!("../../../docs/reference/openapi.json");
+pub(super) const COMMITTED: &str = include_str!("../../../docs/reference/openapi.json");
+
+const PROBLEM: &str = "application/problem+json";
 
 /// The OpenAPI document of everything under `/api/v1`.
 #[must_use]
-pub fn document() -> OpenApi {
+pub fn document() -> Value {
     let license =
         LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build();
     let info = InfoBuilder::new()
         .title("WakeDock")
-        .description(Some("Containers that sleep until somebody asks for them."))
+        .description(Some(
+            "Containers that sleep until somebody asks for them: what they do, and orders to them.",
+        ))
         .version("v1")
         .license(Some(license))
         .build();
-    let mut document = super::operations().document(OpenApiBuilder::new().info(info).build());
-    let components = document.components.get_or_insert_default();
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("An access token from `POST /api/v1/auth/login`, or an API token (`wd_…`)."))
-        .build();
-    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    let cookie = ApiKeyValue::with_description(
-        "wakedock",
-        "The session of a browser that logged in on the dashboard.",
-    );
-    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    let made = super::operations().document(OpenApiBuilder::new().info(info).build());
+    // A structure of texts has a JSON form.
+    let mut document = serde_json::to_value(made).unwrap_or_default();
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {
+            "type": "http", "scheme": "bearer",
+            "description": "An access token from `POST /api/v1/auth/login`, or an API token (`wd_…`).",
+        },
+        "cookie": {
+            "type": "apiKey", "in": "cookie", "name": "wakedock",
+            "description": "The session of a browser that logged in on the dashboard. Requests that change \
+                            something carry its `X-CSRF-Token` too.",
+        },
+    });
+    document["tags"] = json!(tags());
+    schemas(&mut document);
+    let Some(paths) = document["paths"].as_object_mut() else { return document };
+    for (path, item) in paths {
+        let Some(item) = item.as_object_mut() else { continue };
+        for (method, operation) in item {
+            complete(path, method, operation);
+        }
+    }
     document
+}
+
+fn tags() -> Vec<Value> {
+    [
+        ("services", "What sleeps and wakes."),
+        ("events", "What happens."),
+        ("system", "How WakeDock itself does."),
+        ("caddy", "What Caddy is to run."),
+        ("auth", "Who is calling."),
+        ("users", "Who may come in."),
+        ("tokens", "What programs come in with."),
+        ("settings", "What is set here and not in the file."),
+        ("audit", "Who did what."),
+    ]
+    .map(|(name, description)| json!({ "name": name, "description": description }))
+    .to_vec()
+}
+
+/// The schemas that are made elsewhere, and what holds for all.
+fn schemas(document: &mut Value) {
+    let paths = document["paths"].as_object().cloned().unwrap_or_default();
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    let mut keys = crate::config::schema()["properties"]["services"]["items"].take();
+    keys["description"] =
+        "A service, nested as in the configuration file. `docs/reference/configuration.md` \
+                           describes every key."
+            .into();
+    if let Some(keys) = keys.as_object_mut() {
+        keys.remove("required");
+    }
+    schemas.insert("ServiceKeys".to_owned(), keys);
+    schemas.insert(
+        "ServicePatch".to_owned(),
+        json!({
+            "type": "object", "additionalProperties": true,
+            "description": "What is to be said differently, as `ServiceKeys`; null takes a key out (RFC 7396).",
+        }),
+    );
+    let mut sent = BTreeSet::new();
+    for operation in paths.values().filter_map(Value::as_object).flat_map(Map::values) {
+        references(&operation["requestBody"], &mut sent);
+    }
+    for (name, schema) in schemas.iter_mut() {
+        if !sent.contains(name) && !WITH_HOLES.contains(&name.as_str()) {
+            always_there(schema);
+        }
+    }
+}
+
+/// What is left out of these where it is not there.
+const WITH_HOLES: [&str; 2] = ["Problem", "Event"];
+
+/// What an answer holds is always there, and null where there is nothing.
+fn always_there(schema: &mut Value) {
+    if let Some(parts) = schema["allOf"].as_array_mut() {
+        parts.iter_mut().for_each(always_there);
+    }
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(properties) = object.get("properties").and_then(Value::as_object) {
+        let names: Vec<Value> = properties.keys().cloned().map(Value::from).collect();
+        object.insert("required".to_owned(), Value::Array(names));
+    }
+}
+
+/// The names of the schemas that are referred to.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            let name = object.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+            found.extend(name.map(str::to_owned));
+            object.values().for_each(|inner| references(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| references(inner, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What every operation has in common, by what the table of access says.
+fn complete(path: &str, method: &str, operation: &mut Value) {
+    let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or(Method::GET);
+    let Found::Access(access) = access::find(&method, path) else { return };
+    let has_body = operation["requestBody"].is_object();
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        for parameter in parameters {
+            if parameter["in"] == "path"
+                && parameter["name"] == "name"
+                && path.starts_with("/api/v1/services/")
+            {
+                parameter["schema"] =
+                    json!({ "type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$" });
+                parameter["example"] = "cloud".into();
+            }
+        }
+    }
+    let mut common = vec![
+        (
+            "400",
+            "The request cannot be read: a parameter that is unknown, given twice or out of range, or a body that is no JSON",
+        ),
+        ("403", "Your role does not allow this"),
+        ("406", "The answer is of no kind that `Accept` names"),
+        ("429", "Too many requests: `Retry-After` says when the next one may come"),
+        ("500", "A mistake of WakeDock's own"),
+    ];
+    if access == Access::Open {
+        operation["security"] = json!([]);
+    } else {
+        operation["security"] = json!([{ "bearer": [] }, { "cookie": [] }]);
+        common.push(("401", "Log in first"));
+        let role = match access {
+            Access::Role(role) => format!("Wants at least the role `{role}`."),
+            _ => "Wants any role.".to_owned(),
+        };
+        let described =
+            operation["description"].as_str().map_or(role.clone(), |text| format!("{text}\n\n{role}"));
+        operation["description"] = described.into();
+    }
+    if path.contains('{') {
+        common.push(("404", "There is none of this name"));
+    }
+    if has_body {
+        common.push(("413", "The body is larger than 1 MiB"));
+        common.push(("415", "The body is of another kind"));
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    for (status, description) in common {
+        responses.entry(status).or_insert_with(|| {
+            json!({
+                "description": description,
+                "content": { PROBLEM: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            })
+        });
+    }
+    for (status, response) in responses.iter_mut() {
+        if matches!(status.as_str(), "429" | "503") && !response["headers"].is_object() {
+            response["headers"] =
+                json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer" } } });
+        }
+    }
 }
 
 /// The OpenAPI document

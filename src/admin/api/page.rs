@@ -57,6 +57,13 @@ impl Paging {
     }
 }
 
+impl<T> Page<T> {
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { items: Vec::new(), next: None }
+    }
+}
+
 /// The cursor after the item with this key.
 #[must_use]
 pub fn cursor(key: &str) -> String {

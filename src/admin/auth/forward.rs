@@ -30,22 +30,14 @@ pub(super) fn read(headers: &HeaderMap, peer: Option<IpAddr>, config: &ForwardAu
     if name.is_empty() || name.len() > 128 || names.next().is_some() {
         return Said::Nonsense;
     }
-    let groups: Vec<&str> = headers
+    // Authelia's commas, and Authentik's bars.
+    let groups = headers
         .get_all(&config.groups)
         .iter()
         .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .collect();
-    let has = |own: &[String]| own.iter().any(|group| groups.contains(&group.as_str()));
-    let roles = &config.roles;
-    let role = if has(&roles.admin) {
-        Some(Role::Admin)
-    } else if has(&roles.user) {
-        Some(Role::User)
-    } else {
-        has(&roles.viewer).then_some(Role::Viewer)
-    };
+        .flat_map(|line| line.split([',', '|']))
+        .map(str::trim);
+    let role = config.roles.role_of(groups);
     Said::User { name: name.to_ascii_lowercase(), role }
 }
 
@@ -83,6 +75,8 @@ mod tests {
         let ann = Said::User { name: "ann".to_owned(), role: Some(Role::Admin) };
         assert_eq!(said("10.0.0.1", &fields), ann);
         assert_eq!(said("::ffff:10.0.0.1", &fields), ann);
+        let bars = [("remote-user", "ann"), ("remote-groups", "family|admins")];
+        assert_eq!(said("10.0.0.1", &bars), ann);
         assert_eq!(said("10.0.0.2", &fields), Said::Nothing);
         assert_eq!(said("", &fields), Said::Nothing);
     }

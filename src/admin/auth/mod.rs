@@ -17,6 +17,7 @@ mod sign_in;
 mod throttle;
 mod tokens;
 mod users;
+mod vouched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -37,7 +38,8 @@ pub use settings::{Settings, SettingsError};
 pub use sign_in::{Client, NewSession, SetUpError, SignInError, Tokens};
 pub use throttle::{Left, TooMany};
 pub use tokens::{NewToken, Token, TokenError};
-pub use users::{NameError, NewUser, User, UserChange, UserError};
+pub use users::{Identity, NameError, NewUser, User, UserChange, UserError};
+pub use vouched::{Counted, Vouched, VouchedError};
 
 use crate::admin::audit::{self, Entry};
 use crate::admin::caller::{Caller, Via};

@@ -18,14 +18,27 @@ pub(super) const ONLY: &str = "settings";
 /// By number, the oldest first.
 pub(in crate::admin) const AUDIT: Table<Entry> = Table::new("audit");
 
+/// Issuer and subject, which together are somebody for ever.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct IdentityRecord {
+    pub(super) issuer: String,
+    pub(super) subject: String,
+}
+
 /// Times are milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct UserRecord {
     pub(super) role: String,
-    /// argon2id, as a PHC string.
+    /// argon2id, as a PHC string. Empty: there is none, and no log-in by password.
     pub(super) password: String,
     #[serde(default)]
     pub(super) disabled: bool,
+    /// Who it is at an OpenID Connect provider. `None`: nobody; the user is of this place alone.
+    #[serde(default)]
+    pub(super) identity: Option<IdentityRecord>,
+    /// Disabled because the provider's groups say no role, and until they say one again.
+    #[serde(default)]
+    pub(super) withdrawn: bool,
     pub(super) created: i64,
     pub(super) password_changed: i64,
     /// Grows with every change.

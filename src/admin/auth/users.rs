@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::admin::audit::Entry;
 use crate::admin::auth::password::{self, Busy, PasswordError};
-use crate::admin::auth::record::UserRecord;
+use crate::admin::auth::record::{IdentityRecord, UserRecord};
 use crate::admin::auth::session;
 use crate::admin::auth::{Auth, Change, People};
 use crate::admin::caller::{Caller, Via};
@@ -28,7 +28,20 @@ pub struct User {
     pub password_changed: Timestamp,
     /// Grows with every change.
     pub revision: u64,
+    /// Who it is at an OpenID Connect provider, for whoever came by one.
+    pub identity: Option<Arc<Identity>>,
+    /// Disabled by the provider's groups, and until they say a role again.
+    pub withdrawn: bool,
+    /// Empty: there is none.
     pub(super) password: Arc<str>,
+}
+
+/// Somebody at an OpenID Connect provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub issuer: String,
+    /// The provider's own number or word for them, which never changes.
+    pub subject: String,
 }
 
 /// A user to be.
@@ -92,6 +105,21 @@ pub(super) fn name(text: &str) -> Result<Arc<str>, NameError> {
 }
 
 impl User {
+    pub(super) fn new(name: Arc<str>, role: Role, password: String) -> Self {
+        let now = clock::wall();
+        Self {
+            name,
+            role,
+            disabled: false,
+            created: now,
+            password_changed: now,
+            revision: 1,
+            identity: None,
+            withdrawn: false,
+            password: password.into(),
+        }
+    }
+
     pub(super) fn read(name: &str, record: UserRecord) -> Option<Self> {
         Some(Self {
             name: name.into(),
@@ -100,12 +128,23 @@ impl User {
             created: Timestamp::from_millis(record.created),
             password_changed: Timestamp::from_millis(record.password_changed),
             revision: record.revision,
+            identity: record.identity.map(|identity| {
+                let IdentityRecord { issuer, subject } = identity;
+                Arc::new(Identity { issuer, subject })
+            }),
+            withdrawn: record.withdrawn,
             password: record.password.into(),
         })
     }
 
-    fn record(&self) -> UserRecord {
+    pub(super) fn record(&self) -> UserRecord {
+        let identity = self.identity.as_deref().map(|identity| {
+            let Identity { issuer, subject } = identity.clone();
+            IdentityRecord { issuer, subject }
+        });
         UserRecord {
+            identity,
+            withdrawn: self.withdrawn,
             role: self.role.as_str().to_owned(),
             password: self.password.as_ref().to_owned(),
             disabled: self.disabled,
@@ -115,9 +154,20 @@ impl User {
         }
     }
 
+    /// Whether there is a password to log in with.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        !self.password.is_empty()
+    }
+
     /// For the audit: all but the password.
-    fn shown(&self) -> Value {
-        json!({ "role": self.role.as_str(), "disabled": self.disabled })
+    pub(super) fn shown(&self) -> Value {
+        let mut shown = json!({ "role": self.role.as_str(), "disabled": self.disabled });
+        if let Some(identity) = &self.identity {
+            shown["issuer"] = identity.issuer.as_str().into();
+            shown["subject"] = identity.subject.as_str().into();
+        }
+        shown
     }
 
     fn is_admin(&self) -> bool {
@@ -166,6 +216,14 @@ impl Auth {
         hash: String,
         what: &str,
     ) -> Result<User, UserError> {
+        let user = User::new(name, role, hash);
+        let entry = Entry::by(caller, what, user.name.as_ref()).after(user.shown());
+        self.insert_user(user, entry).await
+    }
+
+    /// Makes a user, and says so in the audit; alone.
+    pub(super) async fn insert_user(&self, user: User, entry: Entry) -> Result<User, UserError> {
+        let name = Arc::clone(&user.name);
         {
             let people = self.people();
             if people.users.contains_key(&name) {
@@ -175,17 +233,6 @@ impl Auth {
                 return Err(UserError::Full);
             }
         }
-        let now = clock::wall();
-        let user = User {
-            name: Arc::clone(&name),
-            role,
-            disabled: false,
-            created: now,
-            password_changed: now,
-            revision: 1,
-            password: hash.into(),
-        };
-        let entry = Entry::by(caller, what, name.as_ref()).after(user.shown());
         self.commit(vec![Change::PutUser(Arc::clone(&name), user.record())], Some(entry)).await?;
         self.change_people(|people| people.users.insert(name, user.clone()));
         // The link for the first user has nothing to do any more.
@@ -219,6 +266,8 @@ impl Auth {
         let mut after = before.clone();
         after.role = change.role.unwrap_or(before.role);
         after.disabled = change.disabled.unwrap_or(before.disabled);
+        // What an admin says of it, stays; what the provider says, lasts until it says something else.
+        after.withdrawn &= change.disabled.is_none();
         if let Some(hash) = hash {
             after.password = hash.into();
             after.password_changed = clock::wall();

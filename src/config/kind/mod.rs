@@ -4,6 +4,7 @@
 mod names;
 mod net;
 mod plain;
+mod provider;
 mod shown;
 mod web;
 
@@ -18,6 +19,7 @@ pub(super) use plain::{
     Bytes, Count, FileMode, FilePath, Flag, Glob, Group, Patience, Span, Text, Word, Words,
 };
 
+pub(super) use provider::{Callback, Hidden, Issuer, Token};
 pub(super) use shown::{Icon, Line, UserName};
 
 use crate::config::problem::{Fault, Faults};
@@ -31,6 +33,9 @@ pub(super) trait Kind {
 
     /// Whether the environment may give it comma-separated.
     const LIST: bool = false;
+
+    /// Whether it is shown to nobody, and may come from a file that the environment names.
+    const SECRET: bool = false;
 
     fn read(value: &Value) -> Result<Self::Value, Faults>;
 
@@ -49,6 +54,7 @@ pub(super) struct Maybe<K>(std::marker::PhantomData<K>);
 impl<K: Kind> Kind for Maybe<K> {
     type Value = Option<K::Value>;
     const LIST: bool = K::LIST;
+    const SECRET: bool = K::SECRET;
 
     fn read(value: &Value) -> Result<Self::Value, Faults> {
         K::read(value).map(Some)

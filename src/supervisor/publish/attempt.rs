@@ -101,7 +101,9 @@ pub(super) async fn write(sites: &Sites, config: &CaddyConfig) -> Result<Publish
 }
 
 /// Files are slow where the disk is.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     spawn_blocking(work).await.map_err(|error| Failure::rejected(&error))
 }
 

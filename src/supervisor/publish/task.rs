@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -18,6 +18,7 @@ use crate::config::{CaddyAddress, CaddyConfig, CaddyMode};
 use crate::domain::time::Moment;
 use crate::domain::words::PublishOutcome;
 use crate::ports::CaddyAdmin;
+use crate::supervisor::publish::ask::{self, Ask, AskError, Draft, Verdict};
 use crate::supervisor::publish::attempt::{self, Failure};
 use crate::supervisor::publish::{Connect, OnOutcome, PublishState, PublisherHandle, Wish};
 
@@ -38,9 +39,13 @@ const LONGEST_REJECTION: Duration = Duration::from_secs(60);
 /// site its WebSockets.
 const CALM: Duration = Duration::from_secs(10);
 
+/// Questions that wait.
+const ASKS: usize = 8;
+
 /// The task.
 pub struct Publisher {
     wish: watch::Receiver<Wish>,
+    asks: Option<mpsc::Receiver<Ask>>,
     state: watch::Sender<PublishState>,
     own: OwnAddresses,
     connect: Connect,
@@ -78,8 +83,10 @@ impl Publisher {
     ) -> (PublisherHandle, Self) {
         let (wish_sender, wish) = watch::channel(Wish { hosts: None, config });
         let (state, state_receiver) = watch::channel(PublishState::default());
+        let (ask, asks) = mpsc::channel(ASKS);
         let publisher = Self {
             wish,
+            asks: Some(asks),
             state,
             own,
             connect,
@@ -93,13 +100,14 @@ impl Publisher {
             calm_until: Moment::START,
             looked_at: Moment::START,
         };
-        (PublisherHandle { wish: wish_sender.into(), state: state_receiver }, publisher)
+        (PublisherHandle { wish: wish_sender.into(), ask, state: state_receiver }, publisher)
     }
 
     /// Publishes until every handle is gone.
     pub async fn run(mut self) {
         let mut rest = CHECK;
         let mut wish = self.wish.clone();
+        let Some(mut asks) = self.asks.take() else { return };
         loop {
             tokio::select! {
                 changed = wish.changed() => {
@@ -115,9 +123,54 @@ impl Publisher {
                 () = sleep(rest) => {}
                 () = self.caddy_changes() => {}
                 () = self.files_change() => {}
+                Some(ask) = asks.recv() => self.answer(ask).await,
             }
             rest = self.look().await;
         }
+    }
+
+    async fn answer(&mut self, ask: Ask) {
+        // Who asked may have gone away.
+        match ask {
+            Ask::Draft(answer) => drop(answer.send(self.draft().await)),
+            Ask::Verdict(answer) => drop(answer.send(self.verdict().await)),
+            Ask::Publish(answer) => drop(answer.send(self.publish_now().await)),
+        }
+    }
+
+    async fn draft(&mut self) -> Result<Draft, AskError> {
+        let Wish { hosts, config } = self.wish.borrow().clone();
+        let sites = Sites { hosts: hosts.ok_or(AskError::TooEarly)?, own: self.own.clone() };
+        let admin = (config.mode == CaddyMode::Managed).then(|| self.client(&config.admin));
+        ask::draft(admin.as_deref(), &sites, &config).await
+    }
+
+    async fn verdict(&mut self) -> Result<Verdict, AskError> {
+        let (mode, address) = {
+            let wish = self.wish.borrow();
+            (wish.config.mode, wish.config.admin.clone())
+        };
+        if mode == CaddyMode::Off {
+            return Err(AskError::Off);
+        }
+        let draft = self.draft().await?;
+        let admin = self.client(&address);
+        ask::verdict(admin.as_ref(), draft).await
+    }
+
+    async fn publish_now(&mut self) -> Result<PublishState, AskError> {
+        let Wish { hosts, config } = self.wish.borrow().clone();
+        if config.mode == CaddyMode::Off {
+            return Err(AskError::Off);
+        }
+        if hosts.is_none() {
+            return Err(AskError::TooEarly);
+        }
+        self.is_open = true;
+        self.retry_at = clock::now();
+        self.pause = FIRST_PAUSE;
+        self.look().await;
+        Ok(self.state.borrow().clone())
     }
 
     /// Resolves when Caddy may run something else than it did when it was looked at.

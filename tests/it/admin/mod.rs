@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too, may fail a test")]
 
 mod basics;
+mod oidc;
 mod rig;

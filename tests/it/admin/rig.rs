@@ -16,6 +16,7 @@ use wakedock::caddy::sites::OwnAddresses;
 use wakedock::config::{AdminConfig, CaddyConfig, CaddyMode, Listen};
 use wakedock::metrics::ProcessMetrics;
 use wakedock::ports::ProbeAnswer;
+use wakedock::store::Store;
 use wakedock::supervisor::catalog::{self, CatalogHandle};
 use wakedock::supervisor::fleet::{Fleet, Parts};
 use wakedock::supervisor::publish::Publisher;
@@ -36,6 +37,8 @@ pub(super) struct Rig {
     pub(super) address: SocketAddr,
     pub(super) socket: PathBuf,
     pub(super) hand_over: HandOver,
+    pub(super) auth: Arc<Auth>,
+    pub(super) store: Store,
     _stage: watch::Sender<Stage>,
     pub(super) server: Server,
     _config: watch::Sender<ConfigStatus>,
@@ -82,21 +85,33 @@ impl Rig {
         let state = AdminState {
             fleet,
             process: ProcessMetrics::new().unwrap(),
-            store,
+            store: store.clone(),
             stage: stage_seen,
             config: config_seen,
             publish: publisher.watch(),
+            publisher: publisher.clone(),
             catalog,
             settings: Arc::clone(&settings),
             auth: Arc::clone(&auth),
             streams: Arc::default(),
+            oidc: Arc::default(),
         };
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
         let local = Some(LocalSocket::bind(&socket, None).unwrap());
         let (hand_over, handed_over) = mpsc::channel(8);
         let server = admin::serve(Listeners { tcp, local, handed_over }, admin::router(state), settings);
-        Self { address, socket, hand_over, _stage: stage, server, _config: config_status, _folder: folder }
+        Self {
+            address,
+            socket,
+            hand_over,
+            auth,
+            store,
+            _stage: stage,
+            server,
+            _config: config_status,
+            _folder: folder,
+        }
     }
 
     /// Over TCP.

@@ -8,7 +8,7 @@ use super::house::House;
 use crate::support::committed::committed;
 
 fn document() -> Value {
-    serde_json::to_value(wakedock::admin::api::document()).unwrap()
+    wakedock::admin::api::document()
 }
 
 /// Every operation: method, path, and what is said of it.
@@ -23,7 +23,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 
 #[test]
 fn generated_and_committed_are_the_same() {
-    let text = wakedock::admin::api::document().to_pretty_json().unwrap();
+    let text = serde_json::to_string_pretty(&document()).unwrap();
     committed("docs/reference/openapi.json", &(text + "\n"));
 }
 
@@ -56,10 +56,15 @@ async fn every_documented_path_is_routed() {
     let document = document();
     let mut seen = 0;
     for (method, path, _) in operations(&document) {
-        let answer = house.ask(&format!("{method} {}", path.replace("{name}", "cloud"))).await;
+        let line = format!("{method} {}", path.replace("{name}", "cloud"));
+        seen += 1;
+        if path == "/api/v1/events" {
+            house.follow(&line, &[]).await;
+            continue;
+        }
+        let answer = house.ask(&line).await;
         assert!(answer.status != 405, "{method} {path}");
         assert!(answer.status != 404 || answer.problem().0 != "not-found", "{method} {path}");
-        seen += 1;
     }
     assert!(seen >= 5, "{seen}");
 }

@@ -11,12 +11,13 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
-use wakedock::admin::auth::Auth;
+use wakedock::admin::auth::{Auth, NewToken, NewUser};
+use wakedock::admin::caller::{Caller, Via};
 use wakedock::admin::peer::Peer;
 use wakedock::admin::{self, AdminState, ConfigStatus, Stage};
 use wakedock::caddy::sites::OwnAddresses;
 use wakedock::config::{self, Listen};
-use wakedock::domain::words::Phase;
+use wakedock::domain::words::{Phase, Role};
 use wakedock::metrics::ProcessMetrics;
 use wakedock::ports::ProbeAnswer;
 use wakedock::store::Store;
@@ -34,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct House {
     pub(super) engine: FakeEngine,
     pub(super) fleet: Arc<Fleet>,
+    pub(super) catalog: CatalogHandle,
+    auth: Arc<Auth>,
     _store: Store,
     router: Router,
     _lives: (watch::Sender<Stage>, watch::Sender<ConfigStatus>),
@@ -63,6 +66,29 @@ impl Answer {
         assert_eq!(json["status"], self.status.as_u16(), "{self:?}");
         let kind = json["type"].as_str().unwrap().strip_prefix("/problems/").unwrap().to_owned();
         (kind, json["detail"].as_str().unwrap_or("").to_owned())
+    }
+}
+
+/// An answer that goes on.
+pub(super) struct Follow {
+    pub(super) headers: HeaderMap,
+    body: Body,
+    seen: String,
+}
+
+impl Follow {
+    /// Everything to the end of `mark`.
+    pub(super) async fn through(&mut self, mark: &str) -> String {
+        loop {
+            if let Some(at) = self.seen.find(mark) {
+                let rest = self.seen.split_off(at + mark.len());
+                return std::mem::replace(&mut self.seen, rest);
+            }
+            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await;
+            let frame = frame.unwrap_or_else(|_| panic!("no {mark:?} after {:?}", self.seen));
+            let data = frame.expect("it goes on").unwrap().into_data().unwrap();
+            self.seen.push_str(std::str::from_utf8(&data).unwrap());
+        }
     }
 }
 
@@ -114,6 +140,7 @@ impl House {
         fleet.reconcile(PATIENCE).await;
         let (stage, stage_seen) = watch::channel(Stage::Serving);
         let (config, config_seen) = watch::channel(ConfigStatus::Current);
+        let auth = Arc::new(Auth::load(store.clone(), None).await.unwrap());
         let state = AdminState {
             fleet: Arc::clone(&fleet),
             process: ProcessMetrics::new().unwrap(),
@@ -121,17 +148,76 @@ impl House {
             stage: stage_seen,
             config: config_seen,
             publish: publisher.watch(),
-            catalog,
+            publisher: publisher.clone(),
+            catalog: catalog.clone(),
             settings: Arc::new(arc_swap::ArcSwap::from_pointee(loaded.config.admin.clone())),
-            auth: Arc::new(Auth::load(store.clone(), None).await.unwrap()),
+            auth: Arc::clone(&auth),
             streams: Arc::default(),
+            oidc: Arc::default(),
         };
-        Self { engine, fleet, _store: store, router: admin::router(state), _lives: (stage, config) }
+        Self {
+            engine,
+            fleet,
+            catalog,
+            auth,
+            _store: store,
+            router: admin::router(state),
+            _lives: (stage, config),
+        }
     }
 
-    /// As root on the local socket does.
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Answer {
-        request.extensions_mut().insert(Peer::Socket { uid: 0 });
+    /// A token of a new user.
+    pub(super) async fn token(&self, user: &str, role: Role) -> String {
+        let by = |name: &str, role| Caller {
+            name: name.into(),
+            role,
+            via: Via::Session { id: "test".into() },
+            address: None,
+            services: None,
+        };
+        let new = NewUser { name: user.to_owned(), role, password: "long enough for a test".to_owned() };
+        self.auth.add_user(&by("root", Role::Admin), new).await.unwrap();
+        let new = NewToken { name: "test".to_owned(), role, expires_in: None, services: None };
+        self.auth.add_token(&by(user, role), new).await.unwrap().0
+    }
+
+    /// With a body of a kind.
+    pub(super) async fn tell(&self, line: &str, fields: &[(&str, &str)], kind: &str, body: &str) -> Answer {
+        let mut request = Self::request(line, fields);
+        *request.body_mut() = Body::from(body.to_owned());
+        request.headers_mut().insert("content-type", kind.parse().unwrap());
+        self.send(request).await
+    }
+
+    /// With a body of JSON.
+    pub(super) async fn put(&self, line: &str, fields: &[(&str, &str)], body: &Value) -> Answer {
+        self.tell(line, fields, "application/json", &body.to_string()).await
+    }
+
+    /// An answer that goes on: what it says so far.
+    pub(super) async fn follow(&self, line: &str, fields: &[(&str, &str)]) -> Follow {
+        let response = self.router.clone().oneshot(Self::request(line, fields)).await.unwrap();
+        assert_eq!(response.status(), 200);
+        Follow { headers: response.headers().clone(), body: response.into_body(), seen: String::new() }
+    }
+
+    fn request(line: &str, fields: &[(&str, &str)]) -> Request<Body> {
+        let (method, target) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(target).header("host", "127.0.0.1");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::empty()).unwrap();
+        // As root on the local socket, unless somebody says who they are.
+        let peer = match fields.iter().any(|(name, _)| *name == "authorization") {
+            false => Peer::Socket { uid: 0 },
+            true => Peer::Tcp { from: "127.0.0.1".parse().unwrap(), to: "127.0.0.1".parse().unwrap() },
+        };
+        request.extensions_mut().insert(peer);
+        request
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
         let answered = async {
             let response = self.router.clone().oneshot(request).await.unwrap();
             let (head, body) = response.into_parts();
@@ -147,12 +233,7 @@ impl House {
 
     /// `GET /api/v1/services`, as one writes it, with fields `name: value`.
     pub(super) async fn ask_with(&self, line: &str, fields: &[(&str, &str)]) -> Answer {
-        let (method, target) = line.split_once(' ').unwrap();
-        let mut request = Request::builder().method(method).uri(target).header("host", "127.0.0.1");
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Body::empty()).unwrap()).await
+        self.send(Self::request(line, fields)).await
     }
 
     pub(super) async fn ask(&self, line: &str) -> Answer {

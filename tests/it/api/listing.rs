@@ -43,7 +43,10 @@ async fn one_service_is_shown_as_it_is() {
     house.reaches("cloud", Phase::Ready).await;
     let service = house.ask("GET /api/v1/services/cloud").await.json();
     assert_eq!(service["phase"], "ready");
-    assert_eq!(service["wake_cause"], "manual");
+    assert_eq!(service["last_wake"]["cause"], "manual");
+    assert_eq!(service["last_wake"]["user"], "root");
+    assert_eq!(service["awake_because"], "idle");
+    assert!(service["sleeps_at"].is_string());
 }
 
 #[tokio::test]
@@ -63,7 +66,7 @@ async fn parameters_that_cannot_be_are_all_said() {
     assert_eq!(answer.status, 400);
     let (kind, detail) = answer.problem();
     assert_eq!(kind, "bad-parameter");
-    assert!(detail.contains("limit, cursor, phase, text"), "{detail}");
+    assert!(detail.contains("limit, cursor, phase, group, text"), "{detail}");
     let json = answer.json();
     let wrong: Vec<_> = json["errors"].as_array().unwrap().iter().map(|error| &error["pointer"]).collect();
     assert_eq!(wrong, ["?colour", "?phase", "?limit", "?cursor"]);

@@ -1,6 +1,11 @@
 //! `/api/v1`, in process: the real router over a real fleet on the fake engine.
 
 mod document;
+mod edits;
+mod events;
+mod history;
 mod house;
 mod listing;
+mod logs;
 mod orders;
+mod system;

@@ -84,7 +84,7 @@ async fn a_stop_may_be_given_again() {
     house.ask("POST /api/v1/services/cloud/wake?wait=8s").await;
     let stopped = house.ask("POST /api/v1/services/cloud/stop?wait=8s").await;
     assert_eq!((stopped.status.as_u16(), stopped.json()["phase"].as_str()), (200, Some("asleep")));
-    assert_eq!(stopped.json()["stop_cause"], "manual");
+    assert_eq!(stopped.json()["last_stop"]["cause"], "manual");
     assert_eq!(house.ask("POST /api/v1/services/cloud/stop").await.status, 200);
 }
 
@@ -104,4 +104,60 @@ async fn a_restart_belongs_to_the_service() {
     assert!(house.ask("POST /api/v1/services/cloud/restart").await.status.is_success());
     house.reaches("cloud", Phase::Ready).await;
     assert_eq!(starts(&house), 1);
+}
+
+#[tokio::test]
+async fn a_service_is_kept_awake_for_a_while() {
+    let house = House::new(&["cloud"]).await;
+    let line = "POST /api/v1/services/cloud/keep-awake";
+    let kept = house.put(line, &[], &serde_json::json!({ "for": "2h" })).await;
+    assert_eq!(kept.status, 200);
+    assert!(kept.json()["kept_awake_until"].is_string(), "{kept:?}");
+    let ended = house.ask("DELETE /api/v1/services/cloud/keep-awake").await;
+    assert_eq!((ended.status.as_u16(), &ended.json()["kept_awake_until"]), (200, &serde_json::Value::Null));
+    for (body, wrong) in [
+        ("{}", vec!["/for"]),
+        (r#"{"for": 7}"#, vec!["/for"]),
+        (r#"{"for": "7"}"#, vec!["/for"]),
+        (r#"{"for": "31d"}"#, vec!["/for"]),
+        (r#"{"for": "0s", "to/me": 1}"#, vec!["/for", "/to~1me"]),
+    ] {
+        let refused = house.tell(line, &[], "application/json", body).await;
+        assert_eq!((refused.status.as_u16(), refused.problem().0.as_str()), (422, "invalid"), "{body}");
+        let json = refused.json();
+        let pointers: Vec<_> = json["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect();
+        assert_eq!(pointers, wrong, "{body}");
+    }
+}
+
+/// What cannot be read is told from what cannot be.
+#[tokio::test]
+async fn bodies_of_the_wrong_kind_are_refused() {
+    let house = House::new(&["cloud"]).await;
+    let line = "POST /api/v1/services/cloud/keep-awake";
+    for (kind, body, status, problem) in [
+        ("text/plain", r#"{"for":"2h"}"#, 415, "unsupported-media-type"),
+        ("application/json; charset=latin1", r#"{"for":"2h"}"#, 415, "unsupported-media-type"),
+        ("application/json; charset=UTF-8", r#"{"for":"2h"}"#, 200, ""),
+        ("application/json", r#"{"for":"2h""#, 400, "bad-json"),
+        ("application/json", r#"{"for":"2h","for":"3h"}"#, 400, "bad-json"),
+        ("application/json", "[]", 400, "bad-json"),
+        ("application/json", "", 400, "bad-json"),
+    ] {
+        let answer = house.tell(line, &[], kind, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{kind} {body}");
+        if status != 200 {
+            assert_eq!(answer.problem().0, problem, "{kind} {body}");
+        }
+    }
+    let bare = house.ask(line).await;
+    assert_eq!(bare.status, 415);
+    assert_eq!(bare.field("accept-post"), "application/json");
+    let large = house.tell(line, &[], "application/json", &" ".repeat(2 << 20)).await;
+    assert_eq!((large.status.as_u16(), large.problem().0.as_str()), (413, "too-large"));
 }

@@ -59,6 +59,7 @@ const CASES: &[(&str, Case)] = cases![
     a_rename,
     logs,
     logs_of_a_terminal,
+    followed_logs,
     usage,
     health_commands,
     the_version,
@@ -349,6 +350,33 @@ async fn logs_of_a_terminal(bench: &dyn Bench) {
     let id = run_to_its_end(bench, &name, recipe).await;
     assert_eq!(bench.engine().logs(&id, 10).await.unwrap(), ["one", "two"]);
     bench.remove(&name).await;
+}
+
+async fn followed_logs(bench: &dyn Bench) {
+    let name = bench.name("followed");
+    let engine = bench.engine();
+    let all = |id, lines, since| async move {
+        let lines: Vec<_> = engine.follow_logs(id, lines, since).collect().await;
+        lines.into_iter().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let recipe = Recipe { prints: vec!["one", "two", "three"], ..Recipe::default() };
+    let id = bench.create(&name, recipe).await;
+    engine.start(&id).await.unwrap();
+    let mut lines = engine.follow_logs(&id, 100, None);
+    for expected in ["one", "two", "three"] {
+        assert_eq!(lines.next().await.unwrap().unwrap(), expected);
+    }
+    let quiet = tokio::time::timeout(Duration::from_millis(200), lines.next()).await;
+    assert!(quiet.is_err(), "it goes on while the container does: {quiet:?}");
+    engine.stop(&id, GRACE).await.unwrap();
+    assert!(lines.next().await.is_none(), "and ends with it");
+    drop(lines);
+    assert_eq!(all(&id, 2, None).await, ["two", "three"], "of one that is off, what there is");
+    settle().await;
+    assert_eq!(all(&id, 100, Some(clock::wall())).await, [""; 0], "nothing is so new");
+    bench.remove(&name).await;
+    let gone = engine.follow_logs(&id, 1, None).next().await.unwrap();
+    assert!(matches!(gone, Err(ReadError::Refused { status: 404, .. })), "{gone:?}");
 }
 
 async fn usage(bench: &dyn Bench) {

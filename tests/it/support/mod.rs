@@ -6,5 +6,6 @@
 pub(crate) mod committed;
 pub(crate) mod fake_engine;
 pub(crate) mod fake_prober;
+pub(crate) mod fake_provider;
 pub(crate) mod memory_disk;
 pub(crate) mod said;

@@ -4,17 +4,20 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa::IntoParams;
 
+use crate::admin::AdminState;
 use crate::admin::api::query::{FromQuery, Given, Query};
 use crate::admin::api::services::wire::Service;
-use crate::admin::api::services::{Named, unknown_service};
+use crate::admin::api::services::{Known, Named, unknown_service};
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::clock;
 use crate::domain::time::Moment;
-use crate::domain::words::{Phase, StopCause, WakeCause};
+use crate::domain::words::Phase;
 use crate::supervisor::handle::{ServiceHandle, Snapshot};
 
 /// A client waits this long at most.
@@ -89,7 +92,16 @@ enum So {
 }
 
 /// Waits until an order is done, as far as the client's patience goes, and answers.
-async fn answer(handle: &ServiceHandle, patience: Patience, so: impl Fn(&Snapshot) -> So + Copy) -> Response {
+async fn answer(
+    state: &AdminState,
+    handle: &ServiceHandle,
+    patience: Patience,
+    so: impl Fn(&Snapshot) -> So + Copy,
+) -> Response {
+    let shown = || {
+        let known = Known::find(state, &handle.name());
+        Json(Service::new(&state.fleet, known.entry.as_deref(), Some(handle)))
+    };
     let mut snapshots = handle.watch();
     let first = snapshots.borrow().clone();
     let began = |snapshot: &Snapshot| *snapshot != first || so(snapshot) != So::Far;
@@ -101,11 +113,11 @@ async fn answer(handle: &ServiceHandle, patience: Patience, so: impl Fn(&Snapsho
         Err(_) => So::Far,
     };
     let response = match end {
-        So::Done => Json(Service::new(handle)).into_response(),
+        So::Done => shown().into_response(),
         So::Failed => failed(handle).into_response(),
         So::Far => {
             let location = format!("/api/v1/services/{}", handle.name());
-            (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Service::new(handle))).into_response()
+            (StatusCode::ACCEPTED, [(header::LOCATION, location)], shown()).into_response()
         }
     };
     patience.applied(response)
@@ -157,13 +169,15 @@ fn stopped(snapshot: &Snapshot) -> So {
     ),
 )]
 pub(super) async fn wake_service(
+    State(state): State<AdminState>,
     Named(handle): Named,
+    caller: Caller,
     Query(waiting): Query<Waiting>,
     headers: HeaderMap,
 ) -> Response {
     let since = clock::now();
-    handle.wake(WakeCause::Manual);
-    answer(&handle, Patience::new(waiting, &headers), |snapshot| woken(snapshot, since)).await
+    handle.wake_by(&caller.name);
+    answer(&state, &handle, Patience::new(waiting, &headers), |snapshot| woken(snapshot, since)).await
 }
 
 /// Stop a service
@@ -178,12 +192,14 @@ pub(super) async fn wake_service(
     ),
 )]
 pub(super) async fn stop_service(
+    State(state): State<AdminState>,
     Named(handle): Named,
+    caller: Caller,
     Query(waiting): Query<Waiting>,
     headers: HeaderMap,
 ) -> Response {
-    handle.stop(StopCause::Manual);
-    answer(&handle, Patience::new(waiting, &headers), stopped).await
+    handle.stop_by(&caller.name);
+    answer(&state, &handle, Patience::new(waiting, &headers), stopped).await
 }
 
 /// Restart a service
@@ -199,25 +215,19 @@ pub(super) async fn stop_service(
     ),
 )]
 pub(super) async fn restart_service(
+    State(state): State<AdminState>,
     Named(handle): Named,
+    caller: Caller,
     Query(waiting): Query<Waiting>,
     headers: HeaderMap,
 ) -> Response {
     let since = clock::now();
-    // The restart belongs to the service: it goes on where the client goes away.
-    let (woken_at, wakes) = tokio::sync::watch::channel(None);
-    let restarted = handle.clone();
-    tokio::spawn(async move {
-        restarted.stop(StopCause::Manual);
-        let mut snapshots = restarted.watch();
-        if snapshots.wait_for(|snapshot| stopped(snapshot) == So::Done).await.is_ok() {
-            woken_at.send_replace(Some(clock::now()));
-            restarted.wake(WakeCause::Manual);
-        }
-    });
-    let so = |snapshot: &Snapshot| match *wakes.borrow() {
-        Some(at) if snapshot.since >= since => woken(snapshot, at),
-        _ => So::Far,
+    handle.restart_by(&caller.name);
+    let so = |snapshot: &Snapshot| match snapshot.phase {
+        Phase::Ready if snapshot.ready_since >= since => So::Done,
+        Phase::Failed if snapshot.since >= since => So::Failed,
+        // On its way, also where it sleeps for a moment in between.
+        Phase::Ready | Phase::Failed | Phase::Asleep | Phase::Waking | Phase::Stopping => So::Far,
     };
-    answer(&handle, Patience::new(waiting, &headers), so).await
+    answer(&state, &handle, Patience::new(waiting, &headers), so).await
 }

@@ -67,6 +67,8 @@ pub(crate) struct FakeContainer {
     /// Gets this address at every start, instead of a new one.
     pub(crate) address: Option<IpAddr>,
     pub(crate) logs: Vec<String>,
+    /// When the last of them were written; the others are older than anything.
+    pub(super) printed: Vec<Timestamp>,
     pub(crate) usage: UsageSample,
     /// Goes wrong at each of these calls, until edited.
     pub(crate) faults: BTreeMap<Call, Fault>,
@@ -102,6 +104,7 @@ impl FakeContainer {
             passes_after: Some(Duration::ZERO),
             address: None,
             logs: Vec::new(),
+            printed: Vec::new(),
             usage: UsageSample { online_cpus: 1, ..UsageSample::default() },
             faults: BTreeMap::new(),
             started: None,

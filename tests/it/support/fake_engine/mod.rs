@@ -140,6 +140,17 @@ impl FakeEngine {
         self.end(&mut world, &id, code);
     }
 
+    /// Writes a line to its log.
+    pub(crate) fn print(&self, name: &str, line: &str) {
+        let at = self.now();
+        let mut world = self.world();
+        let container = world.expect(name);
+        container.logs.push(line.to_owned());
+        container.printed.push(at);
+        drop(world);
+        self.news.send_replace(());
+    }
+
     /// Docker found this health.
     pub(crate) fn set_health(&self, name: &str, health: Health) {
         let mut world = self.world();

@@ -197,6 +197,49 @@ impl ContainerEngine for FakeEngine {
         }))
     }
 
+    fn follow_logs<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        lines: usize,
+        since: Option<Timestamp>,
+    ) -> BoxStream<'a, Result<String, ReadError>> {
+        let stream = stream::unfold(Tail::Opening, move |tail| async move {
+            let mut news = self.news.subscribe();
+            let (mut next, broken) = match tail {
+                Tail::End => return None,
+                Tail::At { next, broken } => (next, broken),
+                Tail::Opening => {
+                    let opened =
+                        self.read(Call::Logs, id, |container| Ok(first_line(container, lines, since)));
+                    match opened.await {
+                        Err(error) => return Some((Err(error), Tail::End)),
+                        Ok(first) => (first, self.world().broken),
+                    }
+                }
+            };
+            loop {
+                {
+                    let mut world = self.world();
+                    let now_broken = world.broken;
+                    let container = world.find(&id.0)?;
+                    if let Some(line) = container.logs.get(next) {
+                        next += 1;
+                        return Some((Ok(line.clone()), Tail::At { next, broken }));
+                    }
+                    if now_broken != broken {
+                        let cut = ReadError::Away(io::ErrorKind::ConnectionReset.into());
+                        return Some((Err(cut), Tail::End));
+                    }
+                    if !matches!(container.view.state, ContainerState::Running | ContainerState::Paused) {
+                        return None;
+                    }
+                }
+                news.changed().await.ok()?;
+            }
+        });
+        Box::pin(stream)
+    }
+
     fn run_health_command<'a>(
         &'a self,
         id: &'a ContainerId,
@@ -262,4 +305,20 @@ enum Position {
     Start(Option<Timestamp>),
     At { next: usize, broken: u64 },
     End,
+}
+
+enum Tail {
+    Opening,
+    At { next: usize, broken: u64 },
+    End,
+}
+
+/// The index of the first line that is asked for.
+fn first_line(container: &FakeContainer, lines: usize, since: Option<Timestamp>) -> usize {
+    let undated = container.logs.len() - container.printed.len();
+    let since = since.map_or(0, |since| {
+        let new = container.printed.iter().position(|at| *at >= since);
+        undated + new.unwrap_or(container.printed.len())
+    });
+    since.max(container.logs.len().saturating_sub(lines))
 }

@@ -1,0 +1,16 @@
+//! `/api/v1/system`: how WakeDock itself does.
+
+pub mod health;
+pub mod info;
+pub mod overview;
+
+pub(super) use info::mode_word;
+
+use crate::admin::api::router::{ApiRouter, at};
+
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new()
+        .json(at!("/api/v1/system/overview": get overview::get_overview))
+        .json(at!("/api/v1/system/health": get health::get_health))
+        .json(at!("/api/v1/system/info": get info::get_info))
+}
