@@ -319,10 +319,6 @@ impl Fleet {
         Arc::clone(&self.stirred)
     }
 
-    pub(super) fn engine(&self) -> &dyn ContainerEngine {
-        &*self.tools.wakers.engine
-    }
-
     pub(super) fn event(&self, event: &ContainerEvent) {
         use ContainerAction::{Create, Destroy, Rename};
         if matches!(event.action, Create | Destroy | Rename { .. }) {
