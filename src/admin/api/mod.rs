@@ -4,6 +4,8 @@
 //! `#[utoipa::path]`, so that the document cannot fall behind the routes.
 
 mod accept;
+mod audit;
+pub mod auth;
 pub mod body;
 mod caddy;
 pub mod events;
@@ -12,9 +14,13 @@ pub mod page;
 pub mod precondition;
 pub mod query;
 pub mod router;
+pub mod sent;
 pub mod services;
+mod settings;
 mod sse;
 pub mod system;
+mod tokens;
+pub mod users;
 pub mod wire;
 
 pub use openapi::document;
@@ -34,6 +40,11 @@ pub fn operations() -> ApiRouter {
         .merge(events::routes())
         .merge(system::routes())
         .merge(caddy::routes())
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(tokens::routes())
+        .merge(settings::routes())
+        .merge(audit::routes())
 }
 
 /// The routes under `/api/v1`.

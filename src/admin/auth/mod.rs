@@ -35,7 +35,7 @@ pub use password::PasswordError;
 pub(super) use record::AUDIT;
 pub use session::Session;
 pub use settings::{Settings, SettingsError};
-pub use sign_in::{Client, NewSession, SetUpError, SignInError, Tokens};
+pub use sign_in::{Client, NewSession, PasswordChangeError, SetUpError, SignInError, Tokens};
 pub use throttle::{Left, TooMany};
 pub use tokens::{NewToken, Token, TokenError};
 pub use users::{Identity, NameError, NewUser, User, UserChange, UserError};
@@ -194,6 +194,17 @@ impl Auth {
                 .find(|token| token.id == *id)
                 .and_then(|token| people.role_of(token, now))
                 .is_some_and(|role| role == caller.role),
+        }
+    }
+
+    /// When a caller's session or token ends by itself.
+    #[must_use]
+    pub fn expires(&self, caller: &Caller) -> Option<Timestamp> {
+        let people = self.people();
+        match &caller.via {
+            Via::Socket { .. } | Via::Proxy => None,
+            Via::Session { id } => people.sessions.get(id).map(|session| people.end_of(session)),
+            Via::Token { id } => people.tokens.values().find(|token| token.id == *id)?.expires,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::admin::audit::{self, Entry};
 use crate::admin::auth::password::{self, Busy};
 use crate::admin::auth::session::{self, Session};
 use crate::admin::auth::throttle::{Left, TooMany};
-use crate::admin::auth::users::{self, User, UserError};
+use crate::admin::auth::users::{self, User, UserChange, UserError};
 use crate::admin::auth::{Auth, Change, jwt};
 use crate::admin::caller::{Caller, Via};
 use crate::admin::secret;
@@ -81,6 +81,18 @@ pub enum SetUpError {
     User(#[from] UserError),
     #[error(transparent)]
     SignIn(#[from] SignInError),
+}
+
+/// Why a password was not changed by its owner.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordChangeError {
+    /// The caller is no user with a password here.
+    #[error("there is no password to change")]
+    NotYours,
+    #[error(transparent)]
+    Current(SignInError),
+    #[error(transparent)]
+    User(#[from] UserError),
 }
 
 /// Somebody without credentials, as far as the audit knows.
@@ -167,6 +179,33 @@ impl Auth {
         let entry = Entry::by(caller, "log-out", caller.name.as_ref());
         self.commit(session::remove(&[Arc::clone(id)]), Some(entry)).await?;
         self.forget_sessions(&[Arc::clone(id)]);
+        Ok(())
+    }
+
+    /// Changes the password of the caller, who shows the current one. Every other session ends.
+    ///
+    /// # Errors
+    /// [`PasswordChangeError`]; then nothing is changed.
+    pub async fn change_own_password(
+        &self,
+        caller: &Caller,
+        current: String,
+        new: String,
+    ) -> Result<(), PasswordChangeError> {
+        if !matches!(caller.via, Via::Session { .. }) {
+            return Err(PasswordChangeError::NotYours);
+        }
+        let user = self.user(&caller.name).ok_or(PasswordChangeError::NotYours)?;
+        let begun = self.throttle.begin(&user.name, caller.address);
+        let left = begun.map_err(|many| PasswordChangeError::Current(SignInError::TooMany(many)))?;
+        password::check_new(&new).map_err(UserError::from)?;
+        let right = self.hasher.verify(current, Some(Arc::clone(&user.password))).await;
+        if !right.map_err(|busy| PasswordChangeError::Current(busy.into()))? {
+            return Err(PasswordChangeError::Current(SignInError::Wrong(left)));
+        }
+        self.throttle.right(&user.name, caller.address);
+        let change = UserChange { password: Some(new), ..UserChange::default() };
+        self.change_user(caller, &user.name, change, Some(user.revision)).await?;
         Ok(())
     }
 

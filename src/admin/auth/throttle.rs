@@ -11,9 +11,9 @@ use crate::clock;
 use crate::domain::time::Moment;
 
 /// So many may be wrong before there is a delay.
-pub(in crate::admin) const FREE: u32 = 5;
+pub(super) const FREE: u32 = 5;
 /// After this long without a try everything is forgotten.
-pub(in crate::admin) const WINDOW: Duration = Duration::from_secs(15 * 60);
+pub(super) const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// A user is never kept out for longer than this by somebody else's guesses.
 const LONGEST_OF_USER: Duration = Duration::from_secs(30);
 const LONGEST_OF_ADDRESS: Duration = WINDOW;
@@ -45,6 +45,14 @@ pub(super) struct Throttle {
 pub struct Left {
     pub tries: u32,
     pub reset: Duration,
+}
+
+impl Left {
+    /// The rule, for `RateLimit-Policy`.
+    #[must_use]
+    pub fn policy() -> String {
+        format!("\"log-in\";q={FREE};w={}", WINDOW.as_secs())
+    }
 }
 
 impl Throttle {

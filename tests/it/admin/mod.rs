@@ -3,5 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, too, may fail a test")]
 
 mod basics;
+mod browsers;
+mod credentials;
+mod guessing;
+mod limits;
 mod oidc;
+mod people;
+mod proxies;
 mod rig;

@@ -10,10 +10,13 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
-use wakedock::admin::auth::Auth;
+use wakedock::admin::audit;
+use wakedock::admin::auth::{Auth, Client, NewToken, NewUser};
+use wakedock::admin::caller::{Caller, Via};
 use wakedock::admin::{self, AdminState, ConfigStatus, HandOver, Listeners, LocalSocket, Server, Stage};
 use wakedock::caddy::sites::OwnAddresses;
 use wakedock::config::{AdminConfig, CaddyConfig, CaddyMode, Listen};
+use wakedock::domain::words::Role;
 use wakedock::metrics::ProcessMetrics;
 use wakedock::ports::ProbeAnswer;
 use wakedock::store::Store;
@@ -39,10 +42,11 @@ pub(super) struct Rig {
     pub(super) hand_over: HandOver,
     pub(super) auth: Arc<Auth>,
     pub(super) store: Store,
-    _stage: watch::Sender<Stage>,
+    pub(super) stage: watch::Sender<Stage>,
     pub(super) server: Server,
     _config: watch::Sender<ConfigStatus>,
-    _folder: TempDir,
+    disk: MemoryDisk,
+    folder: TempDir,
 }
 
 impl Rig {
@@ -51,11 +55,23 @@ impl Rig {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut AdminConfig)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::over(MemoryDisk::default(), tempfile::tempdir().unwrap(), change).await
+    }
+
+    /// The same after a restart: only what is on the disk is left.
+    pub(super) async fn again(self) -> Self {
+        let Self { disk, folder, server, store, auth, hand_over, .. } = self;
+        drop((auth, hand_over));
+        server.end().await;
+        store.close().await.unwrap();
+        Self::over(disk, folder, |_| {}).await
+    }
+
+    async fn over(disk: MemoryDisk, folder: TempDir, change: impl FnOnce(&mut AdminConfig)) -> Self {
         let socket = folder.path().join("admin.sock");
         let mut config = AdminConfig::default();
         change(&mut config);
-        let (store, remembered) = MemoryDisk::default().open();
+        let (store, remembered) = disk.open();
         let fleet = Fleet::start(Parts {
             engine: Arc::new(FakeEngine::new()),
             prober: Arc::new(FakeProber::answering(ProbeAnswer::Status(200))),
@@ -101,17 +117,47 @@ impl Rig {
         let local = Some(LocalSocket::bind(&socket, None).unwrap());
         let (hand_over, handed_over) = mpsc::channel(8);
         let server = admin::serve(Listeners { tcp, local, handed_over }, admin::router(state), settings);
-        Self {
-            address,
-            socket,
-            hand_over,
-            auth,
-            store,
-            _stage: stage,
-            server,
-            _config: config_status,
-            _folder: folder,
-        }
+        Self { address, socket, hand_over, auth, store, stage, server, _config: config_status, disk, folder }
+    }
+
+    /// A user, whose password is `the password of NAME`.
+    pub(super) async fn user(&self, name: &str, role: Role) {
+        let new = NewUser { name: name.to_owned(), role, password: password(name) };
+        self.auth.add_user(&root(), new).await.unwrap();
+    }
+
+    /// A session of a user, as its cookie, and the token for changes.
+    pub(super) async fn browser(&self, name: &str) -> (String, String) {
+        let new = self.auth.sign_in(name, password(name), &Client::default()).await.unwrap();
+        let caller = Caller {
+            name: name.into(),
+            role: new.role,
+            via: Via::Session { id: Arc::clone(&new.session.id) },
+            address: None,
+            services: None,
+        };
+        (new.cookie, self.auth.csrf_token(&caller).unwrap())
+    }
+
+    /// Tokens by the API's own log-in.
+    pub(super) async fn log_in(&self, name: &str) -> (String, String) {
+        let answer = self.ask(&log_in(name, &password(name))).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let json = answer.json();
+        let text = |key: &str| json[key].as_str().unwrap().to_owned();
+        (text("access_token"), text("refresh_token"))
+    }
+
+    /// An API token of somebody.
+    pub(super) async fn token(&self, caller: &Caller, role: Role, services: Option<Vec<String>>) -> String {
+        let new = NewToken { name: "a test".to_owned(), role, expires_in: None, services };
+        self.auth.add_token(caller, new).await.unwrap().0
+    }
+
+    /// What the audit says was done, the newest first.
+    pub(super) async fn audit(&self) -> Vec<audit::Entry> {
+        let entries = audit::entries(&self.store, None, 100).await.unwrap();
+        entries.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// Over TCP.
@@ -128,6 +174,21 @@ impl Rig {
     pub(super) async fn local(&self, request: &Ask) -> Answer {
         soon(exchange(UnixStream::connect(&self.socket).await.unwrap(), &request.wire())).await
     }
+}
+
+/// Root, on the local socket.
+pub(super) fn root() -> Caller {
+    let via = Via::Socket { uid: 0 };
+    Caller { name: "root".into(), role: Role::Admin, via, address: None, services: None }
+}
+
+pub(super) fn password(name: &str) -> String {
+    format!("the password of {name}")
+}
+
+pub(super) fn log_in(name: &str, password: &str) -> Ask {
+    let body = serde_json::json!({ "username": name, "password": password });
+    Ask::new("POST", "/api/v1/auth/login").json(&body)
 }
 
 /// A request, as it goes over the wire.
@@ -155,7 +216,25 @@ impl Ask {
         self
     }
 
-    fn wire(&self) -> String {
+    pub(super) fn bearer(self, token: &str) -> Self {
+        self.field("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub(super) fn cookie(self, value: &str) -> Self {
+        self.field("Cookie", &format!("wakedock={value}"))
+    }
+
+    pub(super) fn json(mut self, body: &serde_json::Value) -> Self {
+        self.body = body.to_string();
+        self.field("Content-Type", "application/json")
+    }
+
+    pub(super) fn form(mut self, body: &str) -> Self {
+        self.body = body.to_owned();
+        self.field("Content-Type", "application/x-www-form-urlencoded")
+    }
+
+    pub(super) fn wire(&self) -> String {
         let mut text = format!("{}\r\n", self.line);
         if let Some(host) = &self.host {
             text += &format!("Host: {host}\r\n");
@@ -184,6 +263,10 @@ impl Answer {
         let first = found.next().map(|(_, value)| value.as_str());
         assert!(found.next().is_none(), "{name} is there twice");
         first
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The last word of the problem's type.
