@@ -12,6 +12,8 @@ use crate::admin::api::query::Query;
 use crate::admin::api::router::{ApiRouter, at};
 use crate::admin::api::system::mode_word;
 use crate::admin::api::wire::{Time, one_of, one_of_or_null};
+use crate::admin::audit::{self, Entry};
+use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::config::CaddyMode;
 use crate::domain::words::PublishOutcome;
@@ -151,9 +153,12 @@ pub(super) async fn validate_caddy_config(
 )]
 pub(super) async fn publish_caddy_config(
     State(state): State<AdminState>,
+    caller: Caller,
     _none: Query<()>,
 ) -> Result<Json<Publish>, Problem> {
-    Ok(Json(state.publisher.publish().await.map_err(refused)?.into()))
+    let publish = state.publisher.publish().await.map_err(refused)?;
+    audit::note(&state.store, Entry::by(&caller, "published", "Caddy")).await;
+    Ok(Json(publish.into()))
 }
 
 fn refused(error: AskError) -> Problem {

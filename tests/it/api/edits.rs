@@ -1,6 +1,7 @@
 //! Services made, changed and taken back by the API.
 
 use serde_json::{Value, json};
+use wakedock::admin::audit;
 use wakedock::domain::words::Role;
 
 use super::house::{Answer, House};
@@ -162,4 +163,38 @@ async fn owners_change_how_a_service_sleeps_and_not_what_it_is() {
     assert_eq!(made.status, 403);
     assert_eq!(house.ask_with("POST /api/v1/services/cloud/wake", &as_ann).await.status.as_u16() / 100, 2);
     assert_eq!(house.ask(&format!("GET {ONE}")).await.json()["api"], Value::Null);
+}
+
+/// Whatever somebody changed or ordered is in the audit, with what was there before.
+#[tokio::test]
+async fn every_change_and_order_is_in_the_audit() {
+    let house = made().await;
+    let body = json!({ "container": "films", "hosts": [] });
+    house.put(&format!("PUT {ONE}"), &[("if-match", "*")], &body).await;
+    house.ask(&format!("POST {ONE}/wake?wait=5s")).await;
+    house.put(&format!("POST {ONE}/keep-awake"), &[], &json!({ "for": "2h" })).await;
+    house.ask(&format!("DELETE {ONE}/keep-awake")).await;
+    house.ask(&format!("POST {ONE}/restart?wait=5s")).await;
+    house.ask(&format!("POST {ONE}/stop?wait=5s")).await;
+    house.put(&format!("DELETE {ONE}"), &[("if-match", "*")], &json!({})).await;
+    let mut entries: Vec<_> = audit::entries(&house.store, None, 100).await.unwrap();
+    entries.reverse();
+    let what: Vec<&str> = entries.iter().map(|(_, entry)| entry.what.as_str()).collect();
+    let wanted = [
+        "service-created",
+        "service-changed",
+        "wake",
+        "keep-awake",
+        "let-sleep",
+        "restart",
+        "stop",
+        "service-deleted",
+    ];
+    assert_eq!(what, wanted);
+    for (_, entry) in &entries {
+        assert_eq!((entry.who.as_str(), entry.subject.as_str()), ("root", "films"));
+    }
+    let changed = &entries[1].1;
+    assert_eq!(changed.before, Some(json!({ "container": "films", "hosts": ["films.test"] })));
+    assert_eq!((&changed.after, &entries[7].1.before), (&Some(body.clone()), &Some(body)));
 }

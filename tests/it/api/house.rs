@@ -37,7 +37,7 @@ pub(super) struct House {
     pub(super) fleet: Arc<Fleet>,
     pub(super) catalog: CatalogHandle,
     auth: Arc<Auth>,
-    _store: Store,
+    pub(super) store: Store,
     router: Router,
     _lives: (watch::Sender<Stage>, watch::Sender<ConfigStatus>),
 }
@@ -155,15 +155,7 @@ impl House {
             streams: Arc::default(),
             oidc: Arc::default(),
         };
-        Self {
-            engine,
-            fleet,
-            catalog,
-            auth,
-            _store: store,
-            router: admin::router(state),
-            _lives: (stage, config),
-        }
+        Self { engine, fleet, catalog, auth, store, router: admin::router(state), _lives: (stage, config) }
     }
 
     /// A token of a new user.

@@ -13,9 +13,10 @@ use crate::admin::api::body::JsonObject;
 use crate::admin::api::query::Query;
 use crate::admin::api::services::wire::Service;
 use crate::admin::api::services::{Known, Named};
+use crate::admin::audit::{self, Entry};
 use crate::admin::caller::Caller;
 use crate::admin::problem::{FieldError, Problem};
-use crate::config::parse_duration;
+use crate::config::{format_duration, parse_duration};
 use crate::supervisor::handle::ServiceHandle;
 
 /// The shortest while, and the longest.
@@ -93,6 +94,8 @@ pub(super) async fn keep_service_awake(
     let before = handle.snapshot().keep_awake;
     handle.keep_awake_for(time, &caller.name);
     applied(&handle, |kept| kept != before).await;
+    let deed = Entry::by(&caller, "keep-awake", handle.name().as_str());
+    audit::note(&state.store, deed.after(serde_json::json!({ "for": format_duration(time) }))).await;
     Ok(Json(shown(&state, &handle)))
 }
 
@@ -110,6 +113,7 @@ pub(super) async fn let_service_sleep(
 ) -> Json<Service> {
     handle.keep_awake_end(&caller.name);
     applied(&handle, |kept| kept.is_none()).await;
+    audit::note(&state.store, Entry::by(&caller, "let-sleep", handle.name().as_str())).await;
     Json(shown(&state, &handle))
 }
 

@@ -15,6 +15,7 @@ use crate::admin::api::query::Query;
 use crate::admin::api::services::sessions::store_away;
 use crate::admin::api::services::wire::{Service, ServiceDetail};
 use crate::admin::api::services::{Known, path_name, unknown_service};
+use crate::admin::audit::{self, Entry as Deed};
 use crate::admin::caller::Caller;
 use crate::admin::problem::{FieldError, Problem};
 use crate::domain::name::ServiceName;
@@ -229,7 +230,10 @@ pub(super) async fn delete_service(
         return Err(nothing_said());
     };
     let expect = expect(precondition::check(&headers, Some(layer))?);
+    let before = known.entry.as_deref().map(said);
     state.catalog.remove(&name, expect, &caller.name).await.map_err(|error| refused(&name, error))?;
+    let deed = Deed::by(&caller, "service-deleted", name.as_str());
+    audit::note(&state.store, deed.before(before)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -291,8 +295,14 @@ async fn put(
     keys: Map<String, Value>,
     expect: Expect,
 ) -> Result<Response, Problem> {
+    let before = state.catalog.current().entries.get(&name).map(|entry| said(entry));
     let put = state.catalog.put(name.clone(), Value::Object(keys), expect, &caller.name);
     let entry = put.await.map_err(|error| refused(&name, error))?;
+    let deed = match before.filter(|_| expect != Expect::Absent) {
+        Some(before) => Deed::by(caller, "service-changed", name.as_str()).before(before),
+        None => Deed::by(caller, "service-created", name.as_str()),
+    };
+    audit::note(&state.store, deed.after(said(&entry))).await;
     let handle = state.fleet.get(name.as_str());
     let service = Service::new(&state.fleet, Some(&entry), handle.as_ref());
     let tag = etag(service.revision.unwrap_or(0));

@@ -13,6 +13,7 @@ use crate::admin::AdminState;
 use crate::admin::api::query::{FromQuery, Given, Query};
 use crate::admin::api::services::wire::Service;
 use crate::admin::api::services::{Known, Named, unknown_service};
+use crate::admin::audit::{self, Entry};
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::clock;
@@ -176,6 +177,7 @@ pub(super) async fn wake_service(
     headers: HeaderMap,
 ) -> Response {
     let since = clock::now();
+    audit::note(&state.store, Entry::by(&caller, "wake", handle.name().as_str())).await;
     handle.wake_by(&caller.name);
     answer(&state, &handle, Patience::new(waiting, &headers), |snapshot| woken(snapshot, since)).await
 }
@@ -198,6 +200,7 @@ pub(super) async fn stop_service(
     Query(waiting): Query<Waiting>,
     headers: HeaderMap,
 ) -> Response {
+    audit::note(&state.store, Entry::by(&caller, "stop", handle.name().as_str())).await;
     handle.stop_by(&caller.name);
     answer(&state, &handle, Patience::new(waiting, &headers), stopped).await
 }
@@ -222,6 +225,7 @@ pub(super) async fn restart_service(
     headers: HeaderMap,
 ) -> Response {
     let since = clock::now();
+    audit::note(&state.store, Entry::by(&caller, "restart", handle.name().as_str())).await;
     handle.restart_by(&caller.name);
     let so = |snapshot: &Snapshot| match snapshot.phase {
         Phase::Ready if snapshot.ready_since >= since => So::Done,
