@@ -32,29 +32,86 @@ const LOOK: Duration = Duration::from_secs(2);
 const LOOKS: u32 = 30;
 /// So many connections parked since are about a megabyte.
 const WORTH_IT: usize = 64;
+/// So many kB more than before are looked into; where there is much, an eighth of it.
+const GROWN: u64 = 1024;
 
 /// Gives the kernel back, now and then, what a burst needed and nobody will again: the start, a
-/// look at every container, a scrape, connections that were busy for a moment. Most of it lies
-/// between small things that stay, where glibc would keep it for ever.
+/// look at every container, a scrape, log-ins, pages, connections that were busy for a moment. Most
+/// of the heap's lies between small things that stay, where glibc would keep it for ever; and the
+/// code that a rare page called would stay mapped.
 pub(super) async fn keep_memory_small(parkings: impl Fn() -> usize) {
     let mut before = parkings();
     // The bustle of the start is over at the first look.
     let mut looks = LOOKS;
     tokio::time::sleep(LOOK).await;
     give_back_code();
+    let (mut heap, mut code) = (u64::MAX, Code::default());
     loop {
-        let parked = parkings();
+        let (parked, resident) = (parkings(), Resident::now());
         looks += 1;
-        if looks > LOOKS || parked.wrapping_sub(before) >= WORTH_IT {
+        let much = resident.heap > heap.saturating_add(GROWN.max(heap / 8));
+        if looks > LOOKS || much || parked.wrapping_sub(before) >= WORTH_IT {
             give_back_memory();
-            (before, looks) = (parked, 0);
+            (before, heap) = (parked, Resident::now().heap);
+        }
+        if code.is_to_go(resident.files, looks > LOOKS) {
+            give_back_code();
+        }
+        if looks > LOOKS {
+            looks = 0;
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Lets go of the pages of code that the start alone needed: reading the configuration, opening the
-/// state. They are the file's; what is called again comes back with the call.
+/// What is resident, in kB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Resident {
+    heap: u64,
+    /// Pages of files: code, most of it.
+    files: u64,
+}
+
+impl Resident {
+    /// Nothing where the kernel does not tell.
+    fn now() -> Self {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        Self::read(&text, rustix::param::page_size() as u64 / 1024).unwrap_or_default()
+    }
+
+    /// From `size resident shared …`, in pages.
+    fn read(text: &str, page: u64) -> Option<Self> {
+        let mut pages = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
+        let (all, files) = (pages.next()?.ok()?, pages.next()?.ok()?);
+        Some(Self { heap: all.saturating_sub(files) * page, files: files * page })
+    }
+}
+
+/// When code is let go of. What comes back within a look is in use, and is not let go of again and
+/// again while it is.
+#[derive(Debug, Default)]
+struct Code {
+    /// What was back one look after it was let go of, last and at the least. `None`: not seen yet.
+    settled: Option<u64>,
+    least: Option<u64>,
+}
+
+impl Code {
+    /// Told what is mapped at each look.
+    fn is_to_go(&mut self, files: u64, in_any_case: bool) -> bool {
+        let settled = *self.settled.get_or_insert(files);
+        let least = self.least.map_or(settled, |least| least.min(settled));
+        self.least = Some(least);
+        let goes = files > settled + GROWN || (in_any_case && files > least + GROWN);
+        if goes {
+            self.settled = None;
+        }
+        goes
+    }
+}
+
+/// Lets go of the pages of code that something rare needed: reading the configuration, opening the
+/// state, a log-in. They are the file's; what is called again comes back with the call.
 fn give_back_code() {
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
     for (from, to) in maps.lines().filter_map(code) {
@@ -95,6 +152,28 @@ fn give_back_memory() {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_resident_is_read_in_kilobytes() {
+        let read = Resident::read("15000 3000 1000 500 0 2000 0\n", 4);
+        assert_eq!(read, Some(Resident { heap: 8000, files: 4000 }));
+        assert_eq!(Resident::read("15000 x", 4), None);
+        assert!(Resident::now().heap > 0, "this process has memory");
+    }
+
+    #[test]
+    fn code_goes_when_more_of_it_came_and_stays_while_it_is_used() {
+        let mut code = Code::default();
+        assert!(!code.is_to_go(3000, false), "the start");
+        assert!(!code.is_to_go(3900, false));
+        assert!(code.is_to_go(4100, false), "a page was looked at");
+        assert!(!code.is_to_go(7000, false), "in use: it came back at once");
+        assert!(!code.is_to_go(7900, false));
+        // The use may have ended: that is found out now and then.
+        assert!(code.is_to_go(7900, true));
+        assert!(!code.is_to_go(3100, false));
+        assert!(!code.is_to_go(3500, true), "nothing to be had");
+    }
 
     #[test]
     fn code_is_what_a_file_maps_to_be_executed() {
