@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, Request, WakeDock, alone, eventually, shared};
+use crate::harness::{App, Request, WakeDock, alone, eventually, optimised, shared};
 
 /// The bound for 100 configured services, idle.
 const RESIDENT_KB: u64 = 12_000;
@@ -33,10 +33,7 @@ fn a_hundred_services_asleep_cost_little_memory() {
         after_scrape.1,
         after_scrape.0 / 1000
     );
-    // Only the optimised binary is what an operator runs.
-    let optimised =
-        std::env::var_os("WAKEDOCK_BIN").is_some_and(|path| path.to_string_lossy().contains("release"));
-    let bound = if optimised { RESIDENT_KB } else { 4 * RESIDENT_KB };
+    let bound = if optimised() { RESIDENT_KB } else { 4 * RESIDENT_KB };
     assert!(resident <= bound, "{resident} kB are more than {bound} kB");
 }
 

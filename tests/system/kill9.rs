@@ -225,7 +225,7 @@ fn killed_while_failed() {
     app.wait_state("exited", SOON);
 
     // Killed while it waits for one that will never answer: that one is not left running.
-    let stuck = App::builder("stuck").env("LISTEN_DELAY", "1h").create();
+    let stuck = App::builder("stuck").env("LISTEN_DELAY", "60m").create();
     let mut dock = WakeDock::builder()
         .service(json!({
             "name": "stuck", "hosts": [HOST], "container": stuck.name(), "port": stuck.port(),

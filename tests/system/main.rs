@@ -11,6 +11,8 @@
     reason = "tests of a built binary live in real time, block, and panic with what went wrong"
 )]
 
+mod admin_under_load;
+mod api_writes;
 mod back_off;
 mod bad_input;
 mod by_hand;
@@ -26,10 +28,13 @@ mod harness;
 mod in_use;
 mod kill9;
 mod memory;
+mod newcomer;
 mod overhead;
 mod page;
 mod reload;
+mod restart_control;
 mod restarts;
 mod shutdown;
 mod soak;
 mod stop_race;
+mod strangers;

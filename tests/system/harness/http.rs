@@ -171,6 +171,12 @@ impl Request {
         Self { body: Body::Sized(body.into()), ..Self::new("POST", host, path) }
     }
 
+    /// A body of known length.
+    #[must_use]
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: Body::Sized(body.into()), ..self }
+    }
+
     /// A body sent in these chunks.
     #[must_use]
     pub fn chunked(self, chunks: Vec<Vec<u8>>) -> Self {

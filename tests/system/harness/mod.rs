@@ -6,6 +6,7 @@
 
 #![allow(dead_code, unused_imports, reason = "the harness offers more than the tests of one moment use")]
 
+mod api;
 mod app;
 mod browser;
 mod caddy;
@@ -22,13 +23,16 @@ mod process;
 mod relay;
 mod run;
 mod selftest;
+mod times;
 mod wakedock;
+mod walk;
 mod websocket;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+pub use api::Api;
 pub use app::{App, Network};
 pub use browser::{Browser, Manner};
 pub use caddy::Caddy;
@@ -42,7 +46,9 @@ pub use metrics::value as metric_value;
 pub use peers::peer;
 pub use process::Process;
 pub use relay::Relay;
+pub use times::Times;
 pub use wakedock::{WakeDock, command};
+pub use walk::{Operation, links, look_at_every_page, look_at_the_api, operations};
 pub use websocket::{Message, WebSocket};
 
 static TURN: RwLock<()> = RwLock::new(());
@@ -67,6 +73,11 @@ pub fn eventually<T>(within: Duration, reason: &str, mut attempt: impl FnMut() -
         assert!(Instant::now() < deadline, "not within {within:?}: {reason}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Whether the binary under test is the optimised one: only that is what an operator runs.
+pub fn optimised() -> bool {
+    std::env::var_os("WAKEDOCK_BIN").is_some_and(|path| path.to_string_lossy().contains("release"))
 }
 
 /// A TCP port of the loopback interface that was free a moment ago.

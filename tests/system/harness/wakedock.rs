@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::api::Api;
 use super::caddy::Caddy;
 use super::http::{Answer, Request, Target};
 use super::inherit::Sockets;
@@ -206,6 +207,17 @@ impl WakeDock {
 
     pub fn admin(&self) -> Target {
         self.listeners.admin.clone().expect("an admin listener")
+    }
+
+    /// The admin side's local socket.
+    pub fn admin_unix(&self) -> Target {
+        let path = self.config["admin"]["socket"].as_str().expect("a local socket");
+        Target::Unix(PathBuf::from(path))
+    }
+
+    /// Its API over the local socket.
+    pub fn api(&self) -> Api {
+        Api::local(self)
     }
 
     pub fn folder(&self) -> &Path {
