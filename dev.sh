@@ -164,12 +164,17 @@ build_testapp() {
 }
 
 # Programs of others: the tester h2spec, client and server of grpc-go's own interoperability tests,
-# and a few lines around its health service. Debian has no packages; the versions are those of tests/peers/go.sum.
+# and a few lines around its health service. Debian has no packages; the versions are those of
+# tests/peers/go.sum.
 peers=
 build_peers() {
   peers=$target/peers
   (cd tests/peers && CGO_ENABLED=0 go build -o "$peers/" \
     github.com/summerwind/h2spec/cmd/h2spec google.golang.org/grpc/interop/{client,server} ./health)
+  # The provider of OpenID Connect runs on Node, from 18 on, which is Debian's; versions are those of the lock file.
+  mkdir -p "$peers/provider"
+  cp tests/peers/provider/{package.json,package-lock.json,serve.mjs} "$peers/provider/"
+  npm ci --prefix "$peers/provider" --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
 # --- the demo -------------------------------------------------------------------------------
@@ -423,6 +428,8 @@ tests() {
   need chromedriver chromium-driver
   need ip iproute2
   need go golang-go
+  need node nodejs
+  need npm npm
   caddy_program
   engine
   step shellcheck dev.sh .ci/run fuzz/run

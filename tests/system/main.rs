@@ -29,6 +29,7 @@ mod in_use;
 mod kill9;
 mod memory;
 mod newcomer;
+mod oidc;
 mod overhead;
 mod page;
 mod reload;

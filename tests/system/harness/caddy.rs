@@ -1,6 +1,7 @@
 //! A Caddy of the test's own: it serves nothing until somebody publishes to it.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ impl Caddy {
 
     pub fn https_port(&self) -> u16 {
         self.https_port
+    }
+
+    /// Where it keeps its files, its certificate authority among them.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn process(&mut self) -> &mut Process {
