@@ -175,6 +175,10 @@ build_peers() {
   mkdir -p "$peers/provider"
   cp tests/peers/provider/{package.json,package-lock.json,serve.mjs} "$peers/provider/"
   npm ci --prefix "$peers/provider" --ignore-scripts --no-audit --no-fund --loglevel=error
+  # What looks over the dashboard for people with assistive technology.
+  mkdir -p "$peers/axe"
+  cp tests/peers/axe/{package.json,package-lock.json} "$peers/axe/"
+  npm ci --prefix "$peers/axe" --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
 # --- the demo -------------------------------------------------------------------------------

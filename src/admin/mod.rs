@@ -81,6 +81,7 @@ pub fn router(state: AdminState) -> Router {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")
         })
         .layer(from_fn_with_state(state.clone(), door::door))
+        .layer(from_fn_with_state(state.clone(), pages::errors_as_pages))
         .with_state(state)
 }
 

@@ -271,6 +271,14 @@ impl Fleet {
         hosts
     }
 
+    /// The TCP ports that a container exposes, ascending.
+    ///
+    /// # Errors
+    /// There is no such container, or Docker does not answer.
+    pub async fn exposed_ports(&self, container: &str) -> Result<Vec<u16>, crate::ports::InspectError> {
+        Ok(self.tools.wakers.engine.inspect(container).await?.exposed)
+    }
+
     #[must_use]
     pub fn get(&self, name: &str) -> Option<ServiceHandle> {
         let handles = self.handles.load();

@@ -133,6 +133,7 @@ const rows = () => {
 const heard = ({ data }) => {
   let news;
   try { news = JSON.parse(data); } catch { return; }
+  body.dataset.after = news.id;
   if (list && news.service && document.getElementById(`s-${news.service}`) && !/^service-(added|removed)$/.test(news.kind)) {
     stale.add(news.service);
     clearTimeout(due);
@@ -141,7 +142,7 @@ const heard = ({ data }) => {
 };
 const listen = () => {
   source?.close();
-  source = new EventSource('/api/v1/events');
+  source = new EventSource(`/api/v1/events?after=${body.dataset.after}`);
   source.onopen = () => { if (lost) page(); };
   for (const kind of kinds) source.addEventListener(kind, heard);
   source.onerror = () => {
@@ -157,7 +158,7 @@ const look = () => {
   for (const row of all('tr.svc:not([data-phase=asleep])').slice(0, 60)) if (!row.hidden) stale.add(row.id.slice(2));
   rows();
 };
-if ('in' in body.dataset) {
+if (body.dataset.after) {
   listen();
   setInterval(look, 10000);
   // A browser has few connections: a page that nobody sees gives its own back.

@@ -19,6 +19,7 @@ mod by_hand;
 mod caddy_restart;
 mod cold;
 mod crowd;
+mod dashboard;
 mod descriptors;
 mod engine_faults;
 mod figures;

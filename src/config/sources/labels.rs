@@ -39,6 +39,16 @@ pub fn is_relevant(label: &str) -> bool {
         || [PROJECT, SERVICE_LABEL, ONE_OFF, HOMEPAGE_GROUP, HOMEPAGE_ICON].contains(&label)
 }
 
+/// The name of the label that gives a key, as it is best written; `None`: no label gives it.
+#[must_use]
+pub fn name_of(key: &str) -> Option<String> {
+    if names::NOT_BY_LABEL.iter().any(|(not, _, _)| *not == key) {
+        return None;
+    }
+    SERVICE.key(key)?;
+    names::names(key).first().map(|name| format!("{PREFIX}{name}"))
+}
+
 /// What the labels of a container say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelSource {

@@ -20,6 +20,8 @@ pub struct Frame {
     pub place: Place,
     pub banners: Vec<Banner>,
     pub notice: Option<Notice>,
+    /// The newest event that the page knows of.
+    pub newest: u64,
     /// Now, in milliseconds since the epoch.
     pub now: i64,
     /// By how many seconds the reader's clock is ahead of UTC.
@@ -83,6 +85,7 @@ pub(super) struct Context<'a> {
     banners: &'a [Banner],
     notice: Option<&'a Notice>,
     version: &'static str,
+    newest: u64,
 }
 
 #[derive(Serialize)]
@@ -157,6 +160,7 @@ impl Frame {
             banners: &self.banners,
             notice: self.notice.as_ref(),
             version: env!("CARGO_PKG_VERSION"),
+            newest: self.newest,
         }
     }
 }

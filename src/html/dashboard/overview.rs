@@ -216,7 +216,7 @@ impl Row {
 
     /// A picture sign of the operator's, or the first letter of the name.
     fn sign(&self) -> Icon {
-        let own = self.icon.as_deref().filter(|icon| !icon.is_ascii() && icon.chars().count() <= 4);
+        let own = self.icon.as_deref();
         let first = || self.name.chars().next().map(|first| first.to_uppercase().to_string());
         Icon { own: own.is_some(), text: own.map(Into::into).or_else(first).unwrap_or_default() }
     }

@@ -42,7 +42,8 @@ pages! {
 pub struct Caddy {
     /// `published`, `unchanged`, `rejected`, `unreachable`, `waiting` or `off`.
     pub verdict: &'static str,
-    pub fine: bool,
+    /// The sign beside it: that of a phase.
+    pub sign: &'static str,
     pub since: Option<i64>,
     /// `managed`, `file` or `off`.
     pub mode: &'static str,

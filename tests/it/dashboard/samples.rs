@@ -29,6 +29,7 @@ pub(super) fn frame(place: Place, back: &str) -> Frame {
         place,
         banners: Vec::new(),
         notice: None,
+        newest: 812,
         now: NOW,
         offset: 3600,
     }
@@ -348,7 +349,7 @@ fn caddy() -> view::Caddy {
     let caddyfile = "{\n\tadmin localhost:2019\n\ton_demand_tls {\n\t\task http://127.0.0.1:7081/caddy/ask\n\t}\n}\n\nhttps://jellyfin.example.com,\nhttps://navidrome.example.com {\n\ttls {\n\t\ton_demand\n\t}\n\treverse_proxy unix//run/wakedock/proxy.sock {\n\t\tlb_try_duration 15s\n\t}\n}\n";
     view::Caddy {
         verdict: "published",
-        fine: true,
+        sign: "ready",
         since: Some(NOW - 26 * HOUR),
         mode: "managed",
         target: "http://127.0.0.1:2019".into(),

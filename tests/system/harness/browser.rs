@@ -85,10 +85,33 @@ impl Browser {
 
     /// Presses the first link (or what else the CSS selector finds).
     pub fn press(&self, selector: &str) {
+        let element = self.find(selector);
+        self.in_session("POST", &format!("/element/{element}/click"), Some(json!({})));
+    }
+
+    /// Types into a field, in the place of what stands there.
+    pub fn fill(&self, selector: &str, text: &str) {
+        let element = self.find(selector);
+        self.in_session("POST", &format!("/element/{element}/clear"), Some(json!({})));
+        self.in_session("POST", &format!("/element/{element}/value"), Some(json!({ "text": text })));
+    }
+
+    /// What stands in the first element that the CSS selector finds, as it is seen.
+    pub fn text(&self, selector: &str) -> String {
+        let element = self.find(selector);
+        let text = self.in_session("GET", &format!("/element/{element}/text"), None);
+        text.as_str().expect("a text").to_owned()
+    }
+
+    fn find(&self, selector: &str) -> String {
         let query = json!({ "using": "css selector", "value": selector });
         let found = self.in_session("POST", "/element", Some(query));
-        let element = found[ELEMENT].as_str().expect("an element");
-        self.in_session("POST", &format!("/element/{element}/click"), Some(json!({})));
+        found[ELEMENT].as_str().expect("an element").to_owned()
+    }
+
+    /// What a script gives to the function that is its last argument, some time later.
+    pub fn evaluate_later(&self, script: &str) -> Value {
+        self.in_session("POST", "/execute/async", Some(json!({ "script": script, "args": [] })))
     }
 
     /// What a script in the page returns.

@@ -1,0 +1,128 @@
+//! The ways in and out: log-in, log-out, first run, and how pages are shown.
+
+use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, SET_COOKIE};
+use axum::response::Response;
+
+use crate::admin::auth::{self, SetUpError, SignInError};
+use crate::admin::pages::answer::{self, own_address};
+use crate::admin::pages::form::Sent;
+use crate::admin::pages::users::sentence;
+use crate::admin::pages::visit::{self, Visit};
+use crate::html::Language;
+use crate::html::dashboard::pages::{Login, Setup};
+use crate::html::dashboard::{Frame, Place, pages, say};
+
+/// Nobody is logged in on these pages, whatever the browser brought along.
+fn outside(visit: &Visit) -> Frame {
+    Frame { person: None, banners: Vec::new(), ..visit.frame(Place::Elsewhere) }
+}
+
+pub(super) async fn login(visit: Visit) -> Response {
+    let next = own_address(visit.asked("next")).to_owned();
+    if visit.caller.is_some() {
+        return answer::go(&next);
+    }
+    answer::page(pages::login(&outside(&visit), &Login { next, ..Login::default() }))
+}
+
+pub(super) async fn sign_in(visit: Visit, sent: Sent) -> Response {
+    let next = own_address(sent.get("next")).to_owned();
+    let username = sent.get("username").trim();
+    match visit.state.auth.sign_in(username, sent.get("password").to_owned(), &visit.client).await {
+        Ok(new) => with_session(&visit, &new.cookie, &next),
+        Err(error) => {
+            let (status, wrong) = refused(&visit, &error, "login.wrong");
+            let view = Login { next, username: username.chars().take(64).collect(), wrong: Some(wrong) };
+            answer::page_with(status, pages::login(&outside(&visit), &view))
+        }
+    }
+}
+
+/// Status and words for a password that was not taken; `wrong`: the text where it is not right.
+pub(super) fn refused(visit: &Visit, error: &SignInError, wrong: &str) -> (StatusCode, String) {
+    let text = |key, places: &[(&str, &str)]| say(visit.language, key, places).unwrap_or_default();
+    match error {
+        SignInError::Wrong(_) => (StatusCode::UNAUTHORIZED, text(wrong, &[])),
+        SignInError::TooMany(many) => {
+            let seconds = many.retry_after.as_millis().div_ceil(1000);
+            let time = format!("{seconds}\u{a0}s");
+            (StatusCode::TOO_MANY_REQUESTS, text("login.later", &[("time", &time)]))
+        }
+        SignInError::Busy => (StatusCode::SERVICE_UNAVAILABLE, text("login.busy", &[])),
+        SignInError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, text("login.store", &[])),
+    }
+}
+
+fn with_session(visit: &Visit, cookie: &str, next: &str) -> Response {
+    let mut response = answer::go(next);
+    let cookie = auth::session_cookie(cookie, visit.secure, &visit.state.auth.settings());
+    response.headers_mut().append(SET_COOKIE, cookie);
+    response
+}
+
+pub(super) async fn sign_out(visit: Visit) -> Response {
+    if let Some(caller) = &visit.caller
+        && visit.state.auth.sign_out(caller).await.is_err()
+    {
+        return answer::error(&visit, StatusCode::SERVICE_UNAVAILABLE, "broken", None);
+    }
+    let mut response = answer::go("/login");
+    response.headers_mut().append(SET_COOKIE, auth::end_cookie(visit.secure));
+    response
+}
+
+pub(super) async fn setup(visit: Visit) -> Response {
+    let token = visit.asked("token").to_owned();
+    show_setup(&visit, StatusCode::OK, token, "", None)
+}
+
+fn show_setup(
+    visit: &Visit,
+    status: StatusCode,
+    token: String,
+    username: &str,
+    wrong: Option<String>,
+) -> Response {
+    let token = Some(token).filter(|token| visit.state.auth.is_set_up(token));
+    let view = Setup { token, username: username.to_owned(), wrong };
+    answer::page_with(status, pages::setup(&outside(visit), &view))
+}
+
+pub(super) async fn set_up(visit: Visit, sent: Sent) -> Response {
+    let (token, username) = (sent.get("token"), sent.get("username").trim());
+    let made = visit.state.auth.set_up(token, username, sent.get("password").to_owned(), &visit.client).await;
+    let (status, wrong) = match made {
+        Ok(new) => return with_session(&visit, &new.cookie, "/"),
+        Err(SetUpError::Link) => (StatusCode::NOT_FOUND, None),
+        Err(SetUpError::TooMany(many)) => {
+            let (status, wrong) = refused(&visit, &SignInError::TooMany(many), "login.wrong");
+            (status, Some(wrong))
+        }
+        Err(SetUpError::User(error)) => (StatusCode::UNPROCESSABLE_ENTITY, Some(sentence(&error))),
+        Err(SetUpError::SignIn(error)) => {
+            let (status, wrong) = refused(&visit, &error, "login.wrong");
+            (status, Some(wrong))
+        }
+    };
+    show_setup(&visit, status, token.to_owned(), username, wrong)
+}
+
+/// Theme and language, in cookies: they are the browser's and not the person's.
+pub(super) async fn display(sent: Sent) -> Response {
+    let mut response = answer::go(own_address(sent.get("back")));
+    let mut keep = |name: &str, value: &str| {
+        let age = if value.is_empty() { 0 } else { 31_536_000 };
+        let cookie = format!("{name}={value}; Path=/; Max-Age={age}; SameSite=Lax");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+    };
+    if let Some(theme) = ["auto", "light", "dark"].iter().find(|theme| **theme == sent.get("theme")) {
+        keep(visit::THEME, if *theme == "auto" { "" } else { theme });
+    }
+    if sent.has("language") {
+        keep(visit::LANGUAGE, Language::from_code(sent.get("language")).map_or("", Language::code));
+    }
+    response
+}

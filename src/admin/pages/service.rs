@@ -1,0 +1,170 @@
+//! The page of one service.
+
+use axum::extract::Path;
+use axum::response::Response;
+
+use crate::admin::pages::answer;
+use crate::admin::pages::edit::may_edit;
+use crate::admin::pages::form::shown;
+use crate::admin::pages::row::{links, millis, row};
+use crate::admin::pages::visit::Visit;
+use crate::clock;
+use crate::domain::words::{Role, StopCause, WakeOutcome};
+use crate::html::dashboard::Place;
+use crate::html::dashboard::chart::{self, Stay};
+use crate::html::dashboard::overview::{Awake, Row};
+use crate::html::dashboard::service::{self, May, Problem, Service, Session, Setting};
+use crate::store::{self, Wake};
+use crate::supervisor::catalog::Entry;
+use crate::supervisor::handle::ServiceHandle;
+
+/// Days of the strip, wakes of the chart, rows of the table, lines of the log.
+const DAYS: u32 = 7;
+const BARS: usize = 48;
+const ROWS: usize = 25;
+const SESSIONS: usize = 400;
+const LINES: usize = 100;
+
+pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
+    let catalog = visit.state.catalog.current();
+    let entry = catalog.entries.iter().find(|(own, _)| own.as_str() == name).map(|(_, entry)| entry);
+    let handle = visit.state.fleet.get(&name);
+    let Some(entry) = entry else { return answer::missing(&visit) };
+    // What is left out has no actor: its problems are the page.
+    let view = match handle {
+        Some(handle) => {
+            let sessions = visit.state.store.sessions(entry.name.clone(), SESSIONS).await.unwrap_or_default();
+            let log = visit.state.fleet.logs(&handle, LINES).await.ok().filter(|lines| !lines.is_empty());
+            let mut view = whole(&visit, entry, row(&handle, &catalog), &sessions);
+            view.log = log;
+            view.wakes_today = visit.state.fleet.rollups().wakes_today(&entry.name);
+            view.cpu = cpu(&handle);
+            view
+        }
+        None => whole(&visit, entry, left_out(entry), &[]),
+    };
+    answer::page(service::service(&visit.frame(Place::Services), &view))
+}
+
+fn cpu(handle: &ServiceHandle) -> Option<String> {
+    let share = handle.usage()?.cpu? * 100.0;
+    Some(if share < 9.95 { format!("{share:.1}") } else { format!("{share:.0}") })
+}
+
+fn whole(visit: &Visit, entry: &Entry, row: Row, sessions: &[store::Session]) -> Service {
+    let now = clock::wall().as_millis();
+    let stays: Vec<Stay> = sessions.iter().map(stay).collect();
+    let mut wakes: Vec<chart::Wake> = sessions.iter().filter_map(wake).take(BARS).collect();
+    wakes.reverse();
+    let edits = may_edit(visit, entry);
+    Service {
+        container: entry.container.clone(),
+        cpu: None,
+        wakes_today: 0,
+        days: if stays.is_empty() { Vec::new() } else { chart::days(now, visit.offset, DAYS, &stays) },
+        wakes: chart::wakes(&wakes),
+        sessions: sessions.iter().take(ROWS).map(session).collect(),
+        log: None,
+        sources: entry.sources.clone(),
+        values: entry
+            .values()
+            .into_iter()
+            .filter(|value| value.key != "name")
+            .map(|value| Setting {
+                key: value.key.to_owned(),
+                value: shown(&value.value),
+                origin: value.origin,
+            })
+            .collect(),
+        problems: entry
+            .problems
+            .iter()
+            .map(|problem| Problem {
+                key: problem.key.clone(),
+                reason: problem.reason.clone(),
+                mend: problem.mend.clone(),
+                origin: problem.origin,
+            })
+            .collect(),
+        may: May {
+            act: visit.role() >= Role::User && entry.spec.is_some(),
+            edit: edits,
+            remove: edits && entry.api.is_some(),
+        },
+        row,
+    }
+}
+
+/// A service that nobody serves, as a row.
+fn left_out(entry: &Entry) -> Row {
+    Row {
+        name: entry.name.to_string(),
+        icon: None,
+        group: None,
+        links: entry.spec.as_deref().map(links).unwrap_or_default(),
+        phase: crate::domain::words::Phase::Failed,
+        since: clock::wall().as_millis(),
+        paused: false,
+        probing: false,
+        usual: None,
+        failure: None,
+        awake: Awake::Unknown,
+        held: 0,
+        last_wake: None,
+        last_stop: None,
+        requests: 0,
+        memory: None,
+        problems: entry.problems.len(),
+    }
+}
+
+fn stay(session: &store::Session) -> Stay {
+    let (ready, ended) = match &session.wake {
+        Wake::Ready { at, .. } => (Some(at.as_millis()), None),
+        Wake::Failed { at, .. } => (None, Some(at.as_millis())),
+        Wake::Pending => (Some(session.ordered_at.as_millis()), None),
+    };
+    let to = session.stop.as_ref().map(|stop| stop.at.as_millis()).or(ended);
+    Stay { from: session.ordered_at.as_millis(), ready, to }
+}
+
+fn wake(session: &store::Session) -> Option<chart::Wake> {
+    match &session.wake {
+        Wake::Ready { took, engine, .. } => {
+            Some(chart::Wake { took: millis((*took)?), engine: engine.map(millis), failed: false })
+        }
+        Wake::Failed { at, .. } => {
+            Some(chart::Wake { took: millis(at.since(session.ordered_at)), engine: None, failed: true })
+        }
+        Wake::Pending => None,
+    }
+}
+
+fn session(session: &store::Session) -> Session {
+    let by = &session.by;
+    let (outcome, took, engine, failed) = match &session.wake {
+        Wake::Ready { took, engine, .. } => (WakeOutcome::Ready, took.map(millis), engine.map(millis), false),
+        Wake::Failed { at, outcome, .. } => {
+            (*outcome, Some(millis(at.since(session.ordered_at))), None, true)
+        }
+        Wake::Pending => (WakeOutcome::Ready, None, None, false),
+    };
+    let path = by.path.as_deref().map(|path| format!("{} {path}", by.method.as_deref().unwrap_or_default()));
+    let client = by.client.map(|client| client.to_string());
+    Session {
+        at: session.ordered_at.as_millis(),
+        cause: session.cause,
+        outcome,
+        path,
+        client: by.user.as_deref().map(ToOwned::to_owned).or(client),
+        took,
+        engine,
+        awake: session
+            .stop
+            .as_ref()
+            .map(|stop| millis(stop.at.since(session.ordered_at)))
+            .filter(|_| !failed),
+        open: session.stop.is_none() && !failed,
+        stop: session.stop.as_ref().map(|stop| stop.cause).or(failed.then_some(StopCause::FailedWake)),
+    }
+}
