@@ -104,7 +104,7 @@ const complain = (text) => {
 const kinds = ['phase', 'wake-started', 'wake-ended', 'stopped', 'kept-awake', 'problem', 'service-added', 'service-changed',
   'service-removed', 'published', 'config-applied', 'config-rejected', 'engine', 'store', 'started', 'draining'];
 const list = one('table.svcs'), service = one('[data-service]');
-let source, lost = 0, stale = new Set(), due, whole, parked;
+let source, lost = 0, stale = new Set(), due = 0, asking = false, whole, parked;
 const cut = () => {
   if (lost) return;
   lost = Date.now();
@@ -124,11 +124,18 @@ const refresh = async (address) => {
   try { put(await load(address)); back(); } catch { cut(); }
 };
 const page = () => { clearTimeout(whole); whole = setTimeout(() => refresh(location.href), 250); };
-const rows = () => {
-  if (!stale.size) return;
-  const query = new URLSearchParams([...stale].slice(0, 60).map((name) => ['name', name]));
-  stale.clear();
-  refresh(`/fragments/services?${query}`);
+// One request at a time, so that no answer comes after a newer one; what happens meanwhile is asked for
+// with the next, which a steady stream of news does not put off.
+const soon = () => { if (stale.size && !asking) due ||= setTimeout(rows, 60); };
+const rows = async () => {
+  due = 0;
+  const some = [...stale].slice(0, 60);
+  asking = some.length > 0;
+  if (!asking) return;
+  for (const name of some) stale.delete(name);
+  await refresh(`/fragments/services?${new URLSearchParams(some.map((name) => ['name', name]))}`);
+  asking = false;
+  soon();
 };
 const heard = ({ data }) => {
   let news;
@@ -136,8 +143,7 @@ const heard = ({ data }) => {
   body.dataset.after = news.id;
   if (list && news.service && document.getElementById(`s-${news.service}`) && !/^service-(added|removed)$/.test(news.kind)) {
     stale.add(news.service);
-    clearTimeout(due);
-    due = setTimeout(rows, 60);
+    soon();
   } else if (!service || !news.service || news.service === service.dataset.service) page();
 };
 const listen = () => {
@@ -156,7 +162,7 @@ const look = () => {
   if (lost) return void refresh(location.href);
   if (!list) return void (service && page());
   for (const row of all('tr.svc:not([data-phase=asleep])').slice(0, 60)) if (!row.hidden) stale.add(row.id.slice(2));
-  rows();
+  soon();
 };
 if (body.dataset.after) {
   listen();
