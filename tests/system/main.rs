@@ -20,6 +20,7 @@ mod caddy_restart;
 mod cold;
 mod crowd;
 mod dashboard;
+mod dashboards;
 mod descriptors;
 mod engine_faults;
 mod figures;

@@ -8,6 +8,9 @@ use super::api::Api;
 /// Pages and operations that go on for ever once they are asked for.
 const ENDLESS: &[&str] = &["/api/v1/events"];
 
+/// Pages below one folder that are looked at.
+const ALIKE: usize = 8;
+
 /// An operation of the OpenAPI document.
 #[derive(Debug, Clone)]
 pub struct Operation {
@@ -53,8 +56,10 @@ pub fn look_at_the_api(api: &Api) -> usize {
     shown.map(|operation| api.get(&operation.path)).filter(|answer| !answer.is_null()).count()
 }
 
-/// Asks for every page that the pages' own links lead to, from the overview on: their paths.
-pub fn look_at_every_page(api: &Api, most: usize) -> BTreeSet<String> {
+/// Asks for every page that the pages' own links lead to, from the overview on: their paths. Of those
+/// below one folder, as the pages of services are, a few do for all.
+pub fn look_at_every_page(api: &Api) -> BTreeSet<String> {
+    let folder = |page: &str| page.split('/').nth(1).unwrap_or_default().to_owned();
     let mut seen = BTreeSet::from(["/".to_owned()]);
     let mut coming = VecDeque::from(["/".to_owned()]);
     while let Some(path) = coming.pop_front() {
@@ -65,7 +70,8 @@ pub fn look_at_every_page(api: &Api, most: usize) -> BTreeSet<String> {
         }
         for target in links(&answer.text()) {
             let page = target.split(['?', '#']).next().unwrap_or_default().to_owned();
-            if seen.len() < most && !ENDLESS.contains(&page.as_str()) && seen.insert(page) {
+            let alike = seen.iter().filter(|known| folder(known) == folder(&page)).count();
+            if alike < ALIKE && !ENDLESS.contains(&page.as_str()) && seen.insert(page) {
                 coming.push_back(target);
             }
         }
