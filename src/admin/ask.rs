@@ -23,7 +23,10 @@ pub(super) async fn ask(
         return problem(StatusCode::BAD_REQUEST, "bad-request", "Ask for one `domain`").into_response();
     };
     // A wildcard is no host: certificates are for hosts that somebody asked for.
-    if Hostname::parse(&question.domain).is_ok_and(|host| state.fleet.knows(host.as_str())) {
+    let is_known = |host: &Hostname| {
+        state.fleet.knows(host.as_str()) || state.settings.load().host.as_ref() == Some(host)
+    };
+    if Hostname::parse(&question.domain).is_ok_and(|host| is_known(&host)) {
         "yes\n".into_response()
     } else {
         problem(StatusCode::NOT_FOUND, "unknown-host", "No service has this host").into_response()

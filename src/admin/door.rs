@@ -5,16 +5,19 @@
 //! stands in no table gets nothing.
 
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, LOCATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body::{Frame, SizeHint};
 use http_body_util::Limited;
 
 use crate::admin::access::{self, Access, Found};
@@ -87,7 +90,7 @@ async fn admit(
     if let Some(answer) = cors::preflight(parts, &settings) {
         return Err(Box::new(answer));
     }
-    let body = Body::new(Limited::new(body, BODY));
+    let body = Body::new(Limited::new(Timed::new(body), BODY));
     // Where nothing matched the router says so, to whoever asks.
     let Some(path) = parts.extensions.get::<MatchedPath>().cloned() else { return Ok((None, body)) };
     let access = match access::find(&parts.method, path.as_str()) {
@@ -196,6 +199,42 @@ async fn from_our_page(
     Err(Problem::new(StatusCode::FORBIDDEN, "csrf", "The request shows no token of this session")
         .detail(detail)
         .into())
+}
+
+/// A body that has to be whole within [`BODY_TIME`] of its first look.
+struct Timed {
+    body: Body,
+    over: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Timed {
+    fn new(body: Body) -> Self {
+        Self { body, over: None }
+    }
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let over = self.over.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_TIME)));
+        if over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(axum::Error::new("the body was too slow"))));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Gives an answer that goes on a place and an end.

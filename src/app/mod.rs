@@ -18,18 +18,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::auth::Auth;
-use crate::admin::{self, AdminState, ConfigStatus, Listeners, LocalSocket, Server, Stage};
+use crate::admin::{self, AdminState, ConfigStatus, HandOver, Listeners, LocalSocket, Server, Stage};
 use crate::caddy::admin::Client;
 use crate::caddy::sites::OwnAddresses;
 use crate::config::{
     ADMIN_SOCKET, AdminConfig, Config, ConfigWatcher, Listen, Loaded, LogFormat, ReloadHandle, process_env,
 };
+use crate::domain::host::Hostname;
 use crate::domain::words::StopCause;
 use crate::engine::{Docker, Metered};
 use crate::metrics::ProcessMetrics;
 use crate::ports::{CaddyAdmin, ContainerEngine};
 use crate::probe::NetProber;
-use crate::proxy::{self, DataPlane, DrainOutcome, ProxySettings};
+use crate::proxy::{self, Dashboard, DataPlane, DrainOutcome, ProxySettings};
 use crate::store::Store;
 use crate::supervisor::catalog::{self, CatalogHandle};
 use crate::supervisor::fleet::{Fleet, Parts};
@@ -104,6 +105,7 @@ struct App {
     catalog: CatalogHandle,
     settings: Arc<ArcSwap<ProxySettings>>,
     admin: Server,
+    hand_over: HandOver,
     admin_settings: Arc<ArcSwap<AdminConfig>>,
     stage: watch::Sender<Stage>,
     config_status: watch::Sender<ConfigStatus>,
@@ -175,12 +177,13 @@ impl App {
             streams: Arc::default(),
             oidc: Arc::default(),
         };
-        let (_hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
+        let (hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
         let listeners = Listeners { tcp: admin, local, handed_over };
         let admin = admin::serve(listeners, admin::router(state), Arc::clone(&admin_settings));
         reload::watch_engine(&fleet, &process);
         reload::watch_sources(&catalog, &process);
-        let settings = Arc::new(ArcSwap::from_pointee(ProxySettings::new(&config.proxy, config.log.access)));
+        let settings = Arc::new(ArcSwap::from_pointee(proxy_settings(&config, &hand_over)));
+        publisher.set_dashboard(config.admin.host.clone());
         let (watcher, reload_now) = ConfigWatcher::new(loaded, process_env().collect());
         let app = Self {
             config,
@@ -192,6 +195,7 @@ impl App {
             catalog,
             settings,
             admin,
+            hand_over,
             admin_settings,
             stage,
             config_status,
@@ -273,6 +277,14 @@ impl App {
             }
         }
     }
+}
+
+/// What the data plane reads anew for each request.
+fn proxy_settings(config: &Config, hand_over: &HandOver) -> ProxySettings {
+    let mut settings = ProxySettings::new(&config.proxy, config.log.access);
+    let dashboard = |host: &Hostname| Dashboard { host: host.clone(), hand_over: hand_over.clone() };
+    settings.dashboard = config.admin.host.as_ref().map(dashboard);
+    settings
 }
 
 /// The socket of the local command line. Where only the default place cannot be had (another

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use crate::admin::ConfigStatus;
-use crate::app::{App, lines};
+use crate::app::{App, lines, proxy_settings};
 use crate::config::{ConfigProblems, Loaded, restart_needed};
 use crate::metrics::{ConfigReload, ProcessMetrics};
-use crate::proxy::ProxySettings;
 use crate::supervisor::catalog::CatalogHandle;
 use crate::supervisor::fleet::Fleet;
 
@@ -29,7 +28,8 @@ impl App {
         let config = loaded.config;
         let waiting = restart_needed(&self.config, &config);
         self.fleet.set_max_held(config.proxy.max_held);
-        self.settings.store(Arc::new(ProxySettings::new(&config.proxy, config.log.access)));
+        self.settings.store(Arc::new(proxy_settings(&config, &self.hand_over)));
+        self.publisher.set_dashboard(config.admin.host.clone());
         self.admin_settings.store(Arc::new(config.admin.clone()));
         self.publisher.set_config(config.caddy.clone());
         self.logs.set_level(config.log.level);

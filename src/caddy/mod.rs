@@ -41,7 +41,7 @@ pub fn caddyfile(config: &Config) -> Result<Rendered, CaddyfileError> {
     let own =
         OwnAddresses::choose(&config.proxy.listen, config.admin.listen).ok_or(CaddyfileError::NoListener)?;
     let hosts = config.services.iter().flat_map(|service| service.hosts.iter().cloned()).collect();
-    let sites = Sites { hosts, own };
+    let sites = Sites { hosts, own, dashboard: config.admin.host.clone() };
     if config.caddy.mode != CaddyMode::Managed {
         return Ok(Rendered { text: render::import_file(&sites, &config.caddy)?, notes: Vec::new() });
     }

@@ -118,6 +118,7 @@ fn site_values(sites: &Sites, config: &CaddyConfig, features: Features) -> Value
     };
     context! {
         groups => groups(sites, config.tls),
+        dashboard => dashboard(sites, config.tls),
         upstream => context! { h2c, http1 },
         stream_close_delay => features.stream_close_delay,
     }
@@ -143,6 +144,18 @@ fn groups(sites: &Sites, tls: CaddyTls) -> Vec<Value> {
             context! { scheme, tls, hosts }
         })
         .collect()
+}
+
+/// The dashboard's own site. Nobody has to ask whether it is known: Caddy may get its certificate at
+/// once.
+fn dashboard(sites: &Sites, tls: CaddyTls) -> Option<Value> {
+    let host = sites.dashboard.as_ref()?;
+    let (scheme, tls) = match tls {
+        CaddyTls::Off => ("http", "off"),
+        CaddyTls::Auto if !host.is_address() => ("https", "public"),
+        CaddyTls::Auto | CaddyTls::Internal => ("https", "internal"),
+    };
+    Some(context! { scheme, tls, host => host.as_str(), upstream => sites.own.admin.to_string() })
 }
 
 /// Why an option of the operator's is left out, where it is.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::Listen;
-use crate::domain::host::HostPattern;
+use crate::domain::host::{HostPattern, Hostname};
 
 /// The hosts of all services, and where requests for them go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Sites {
     /// Sorted and without duplicates, so that the same routes are the same text.
     pub hosts: BTreeSet<HostPattern>,
     pub own: OwnAddresses,
+    /// The dashboard's own host, which Caddy sends to it directly.
+    pub dashboard: Option<Hostname>,
 }
 
 /// Where Caddy reaches WakeDock.

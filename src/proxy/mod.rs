@@ -32,6 +32,7 @@ mod body;
 mod cold;
 mod connection;
 mod crowd;
+mod dashboard;
 mod dial;
 mod driver;
 mod events;
@@ -59,4 +60,4 @@ mod worker;
 
 pub use listen::{BindError, Bound, BoundAddress, bind};
 pub use plane::{DataPlane, DrainOutcome, Routes};
-pub use settings::ProxySettings;
+pub use settings::{Dashboard, ProxySettings};

@@ -17,6 +17,7 @@ use crate::proxy::ask::{self, Host};
 use crate::proxy::body::{RequestBody, ResponseBody, Upload};
 use crate::proxy::cold::{self, Admitted};
 use crate::proxy::connection::Connection;
+use crate::proxy::dashboard;
 use crate::proxy::events;
 use crate::proxy::extended::{self, Handshake};
 use crate::proxy::fields::{self, X_REQUEST_ID, X_WAKEDOCK};
@@ -25,7 +26,7 @@ use crate::proxy::guard;
 use crate::proxy::io::Active;
 use crate::proxy::pages::{self, Reader};
 use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict};
-use crate::proxy::settings::ProxySettings;
+use crate::proxy::settings::{Dashboard, ProxySettings};
 use crate::proxy::tunnel;
 use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
@@ -76,6 +77,11 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
             return exchange.refuse(None, None, &trouble, page, active);
         }
     };
+    if let Some(dashboard) = &exchange.settings.dashboard
+        && dashboard.host.as_str() == host.as_str()
+    {
+        return exchange.dashboard(dashboard, &host, trusted, request, active).await;
+    }
     let path = request.uri().path();
     if path.starts_with(RESERVED) {
         return exchange.reserved(&host, &request, active);
@@ -270,6 +276,30 @@ impl Exchange<'_> {
             response.headers_mut().insert(TRAILER, GRPC_TRAILERS.clone());
         }
         Ok(response.map(|body| ResponseBody::upstream(body, returning, lease, active)))
+    }
+
+    /// Hands a request over to the control plane.
+    async fn dashboard(
+        &self,
+        dashboard: &Dashboard,
+        host: &Host,
+        trusted: bool,
+        mut request: Request<Incoming>,
+        active: Active,
+    ) -> Response<ResponseBody> {
+        self.rewrite(&mut request, trusted);
+        forward::for_http1(&mut request);
+        match dashboard::forward(dashboard, request, active).await {
+            Ok(mut response) => {
+                response.headers_mut().entry(&X_REQUEST_ID).or_insert_with(|| self.request_id.clone());
+                response
+            }
+            Err((error, active)) => {
+                tracing::warn!(%error, "a request for the dashboard was not handed over");
+                let trouble = Trouble::Refused(Refusal::Overloaded);
+                self.refuse(None, Some(host), &trouble, Page::Text, active)
+            }
+        }
     }
 
     fn rewrite(&self, request: &mut Request<Incoming>, trusted: bool) {

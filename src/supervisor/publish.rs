@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{CaddyAddress, CaddyConfig, CaddyMode};
-use crate::domain::host::HostPattern;
+use crate::domain::host::{HostPattern, Hostname};
 use crate::domain::time::Timestamp;
 use crate::domain::words::PublishOutcome;
 use crate::ports::CaddyAdmin;
@@ -63,6 +63,8 @@ struct Wish {
     /// `None`: not known yet. A WakeDock that has just started must not take the routes away.
     hosts: Option<BTreeSet<HostPattern>>,
     config: CaddyConfig,
+    /// The dashboard's own host.
+    dashboard: Option<Hostname>,
 }
 
 /// The way to talk to the publisher. It ends when all of these are gone.
@@ -82,6 +84,15 @@ impl PublisherHandle {
             if is_news {
                 wish.hosts = Some(hosts);
             }
+            is_news
+        });
+    }
+
+    /// This is the dashboard's own host. The same one again is no news.
+    pub fn set_dashboard(&self, host: Option<Hostname>) {
+        self.wish.send_if_modified(|wish| {
+            let is_news = wish.dashboard != host;
+            wish.dashboard = host;
             is_news
         });
     }

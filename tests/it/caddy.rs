@@ -28,7 +28,7 @@ fn own() -> OwnAddresses {
 }
 
 fn sites(names: &[&str]) -> Sites {
-    Sites { hosts: hosts(names).into_iter().collect(), own: own() }
+    Sites { hosts: hosts(names).into_iter().collect(), own: own(), dashboard: None }
 }
 
 fn config() -> CaddyConfig {

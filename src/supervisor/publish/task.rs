@@ -81,7 +81,7 @@ impl Publisher {
         connect: Connect,
         on_outcome: OnOutcome,
     ) -> (PublisherHandle, Self) {
-        let (wish_sender, wish) = watch::channel(Wish { hosts: None, config });
+        let (wish_sender, wish) = watch::channel(Wish { hosts: None, config, dashboard: None });
         let (state, state_receiver) = watch::channel(PublishState::default());
         let (ask, asks) = mpsc::channel(ASKS);
         let publisher = Self {
@@ -139,8 +139,8 @@ impl Publisher {
     }
 
     async fn draft(&mut self) -> Result<Draft, AskError> {
-        let Wish { hosts, config } = self.wish.borrow().clone();
-        let sites = Sites { hosts: hosts.ok_or(AskError::TooEarly)?, own: self.own.clone() };
+        let Wish { hosts, config, dashboard } = self.wish.borrow().clone();
+        let sites = Sites { hosts: hosts.ok_or(AskError::TooEarly)?, own: self.own.clone(), dashboard };
         let admin = (config.mode == CaddyMode::Managed).then(|| self.client(&config.admin));
         ask::draft(admin.as_deref(), &sites, &config).await
     }
@@ -159,7 +159,7 @@ impl Publisher {
     }
 
     async fn publish_now(&mut self) -> Result<PublishState, AskError> {
-        let Wish { hosts, config } = self.wish.borrow().clone();
+        let Wish { hosts, config, .. } = self.wish.borrow().clone();
         if config.mode == CaddyMode::Off {
             return Err(AskError::Off);
         }
@@ -196,9 +196,9 @@ impl Publisher {
 
     /// Brings Caddy in step, where it is not. Returns when to look again.
     async fn look(&mut self) -> Duration {
-        let Wish { hosts, config } = self.wish.borrow().clone();
+        let Wish { hosts, config, dashboard } = self.wish.borrow().clone();
         let Some(hosts) = hosts else { return CHECK };
-        let sites = Sites { hosts, own: self.own.clone() };
+        let sites = Sites { hosts, own: self.own.clone(), dashboard };
         if config.mode != CaddyMode::Managed {
             self.caddy = None;
         }

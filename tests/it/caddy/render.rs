@@ -9,7 +9,7 @@ use wakedock::caddy::features::Features;
 use wakedock::caddy::sites::OwnAddresses;
 use wakedock::caddy::{lexer, render};
 use wakedock::config::{CaddyAddress, CaddyConfig, CaddyTls, Listen};
-use wakedock::domain::host::HostPattern;
+use wakedock::domain::host::{HostPattern, Hostname};
 
 use crate::support::committed::committed;
 
@@ -32,6 +32,8 @@ fn every_kind() -> Vec<(String, String)> {
                 for proxy in [own().proxy, Listen::Tcp("[::1]:7080".parse().unwrap())] {
                     let mut sites = sites(names);
                     sites.own = OwnAddresses { proxy, ..own() };
+                    sites.dashboard =
+                        (names.len() != 1).then(|| Hostname::parse("dash.example.com").unwrap());
                     let config = CaddyConfig { tls, ..config() };
                     let name = format!("{tls:?} {features:?} {} hosts", names.len());
                     let managed = render::caddyfile(&sites, &config, features, &Extra::default()).unwrap();
@@ -42,6 +44,20 @@ fn every_kind() -> Vec<(String, String)> {
         }
     }
     all
+}
+
+/// The dashboard has a site of its own, past the data plane, and nobody has to ask for its certificate.
+#[test]
+fn the_dashboard_is_reached_directly() {
+    let mut sites = sites(&["cloud.example.com"]);
+    sites.dashboard = Hostname::parse("dash.example.com").ok();
+    let text = render::caddyfile(&sites, &config(), Features::default(), &Extra::default()).unwrap().text;
+    let (_, site) = text.split_once("https://dash.example.com {").unwrap();
+    let (site, _) = site.split_once("\n}\n").unwrap();
+    assert!(site.contains("reverse_proxy 127.0.0.1:7081") && !site.contains("on_demand"), "{site}");
+    sites.dashboard = Hostname::parse("192.0.2.1").ok();
+    let text = render::import_file(&sites, &config()).unwrap();
+    assert!(text.contains("https://192.0.2.1 {\n\ttls internal\n"), "{text}");
 }
 
 #[test]
