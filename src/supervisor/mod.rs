@@ -4,6 +4,7 @@ mod actor;
 mod awake;
 pub mod catalog;
 mod chronicle;
+mod containers;
 pub mod fleet;
 pub mod handle;
 pub mod journal;

@@ -12,6 +12,7 @@
 )]
 
 mod admin_under_load;
+mod api;
 mod api_writes;
 mod back_off;
 mod bad_input;

@@ -211,6 +211,7 @@ pub(super) async fn get_me(State(state): State<AdminState>, caller: Caller, _non
     responses(
         (status = 204, description = "It is changed"),
         (status = 403, description = "The current password is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The caller has no password here", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "It cannot be a password", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
     ),

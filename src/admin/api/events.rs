@@ -35,6 +35,9 @@ const MISSED: usize = 1000;
 /// Encoded events that are kept for the other subscribers: those that a slow one is behind.
 const SHARED: usize = 64;
 
+/// No event has a higher number: what `int64` of the document holds.
+const LAST: u64 = i64::MAX.unsigned_abs();
+
 const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
 
@@ -58,7 +61,7 @@ impl FromQuery for Wanted {
     fn read(given: &mut Given) -> Self {
         Self {
             service: given.text("service", 63),
-            after: given.number("after", 0..=u64::MAX),
+            after: given.number("after", 0..=LAST),
             paging: Backwards::read(given),
         }
     }

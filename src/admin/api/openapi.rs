@@ -44,7 +44,7 @@ pub fn document() -> Value {
     });
     document["tags"] = json!(tags());
     schemas(&mut document);
-    let Some(paths) = document["paths"].as_object_mut() else { return document };
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return document };
     for (path, item) in paths {
         let Some(item) = item.as_object_mut() else { continue };
         for (method, operation) in item {
@@ -73,7 +73,9 @@ fn tags() -> Vec<Value> {
 /// The schemas that are made elsewhere, and what holds for all.
 fn schemas(document: &mut Value) {
     let paths = document["paths"].as_object().cloned().unwrap_or_default();
-    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
+        return;
+    };
     let mut keys = crate::config::schema()["properties"]["services"]["items"].take();
     keys["description"] =
         "A service, nested as in the configuration file. `docs/reference/configuration.md` \
@@ -106,7 +108,7 @@ const WITH_HOLES: [&str; 2] = ["Problem", "Event"];
 
 /// What an answer holds is always there, and null where there is nothing.
 fn always_there(schema: &mut Value) {
-    if let Some(parts) = schema["allOf"].as_array_mut() {
+    if let Some(parts) = schema.get_mut("allOf").and_then(Value::as_array_mut) {
         parts.iter_mut().for_each(always_there);
     }
     let Some(object) = schema.as_object_mut() else { return };
@@ -134,7 +136,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or(Method::GET);
     let Found::Access(access) = access::find(&method, path) else { return };
     let has_body = operation["requestBody"].is_object();
-    if let Some(parameters) = operation["parameters"].as_array_mut() {
+    if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
         for parameter in parameters {
             if parameter["in"] == "path"
                 && parameter["name"] == "name"
@@ -176,7 +178,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         common.push(("413", "The body is larger than 1 MiB"));
         common.push(("415", "The body is of another kind"));
     }
-    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for (status, description) in common {
         responses.entry(status).or_insert_with(|| {
             json!({

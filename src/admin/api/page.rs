@@ -23,7 +23,7 @@ pub struct Paging {
     #[param(minimum = 1, maximum = 500, default = 100, required = false)]
     pub limit: u64,
     /// `next` of the page before. Without it, the first page.
-    #[param(value_type = String, required = false, max_length = 400)]
+    #[param(value_type = String, required = false, max_length = 400, pattern = "^[A-Za-z0-9_-]*$")]
     pub cursor: Option<String>,
 }
 

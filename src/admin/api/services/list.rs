@@ -6,22 +6,28 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::Object;
 
 use crate::admin::AdminState;
 use crate::admin::api::page::{Page, Paging};
 use crate::admin::api::query::{FromQuery, Given, Query};
 use crate::admin::api::services::wire::{Service, ServiceDetail};
 use crate::admin::api::services::{Known, edit};
+use crate::admin::api::wire::one_of;
 use crate::domain::name::ServiceName;
 use crate::domain::words::Phase;
 use crate::supervisor::handle::ServiceHandle;
+
+fn phases() -> Object {
+    one_of(Phase::ALL.iter().map(|phase| phase.as_str()))
+}
 
 /// Which services.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
     /// Only those in this phase.
-    #[param(value_type = String, required = false)]
+    #[param(schema_with = phases, required = false)]
     phase: Option<Phase>,
     /// Only those under this heading.
     #[param(value_type = String, required = false, max_length = 64)]

@@ -32,7 +32,8 @@ const BEGINNING: Duration = Duration::from_millis(250);
 pub(super) struct Waiting {
     /// Answer when it is done, or after this long at the latest: `30s`; at most `5m`.
     /// The field `Prefer: wait=30` says the same in seconds.
-    #[param(value_type = String, required = false)]
+    #[param(value_type = String, required = false, example = "30s", max_length = 40,
+        pattern = "^([0-9]{1,9}(m|s|ms) ?){1,3}$")]
     wait: Option<Duration>,
 }
 

@@ -1,5 +1,6 @@
 //! `/api/v1/system`: how WakeDock itself does.
 
+pub mod containers;
 pub mod health;
 pub mod info;
 pub mod overview;
@@ -12,5 +13,6 @@ pub(super) fn routes() -> ApiRouter {
     ApiRouter::new()
         .json(at!("/api/v1/system/overview": get overview::get_overview))
         .json(at!("/api/v1/system/health": get health::get_health))
+        .json(at!("/api/v1/system/containers": get containers::list_containers))
         .json(at!("/api/v1/system/info": get info::get_info))
 }
