@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::Exit;
 use crate::cli::terminal::Terminal;
-use crate::config::{self, ConfigProblems, Loaded, Place, Problem, Warning};
+use crate::config::{self, ConfigProblems, Loaded, Place, Problem, Told, Warning};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -18,7 +18,14 @@ pub(super) enum ConfigCommand {
         json: bool,
     },
     /// Print what holds in the end: defaults, file and environment together
-    Print,
+    Print {
+        /// Say of every value where it comes from: default, defaults, file or environment
+        #[arg(long)]
+        origin: bool,
+        /// With --origin: as JSON
+        #[arg(long, requires = "origin")]
+        json: bool,
+    },
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Print a commented configuration with every key
@@ -29,12 +36,24 @@ pub(super) fn run(
     command: &ConfigCommand,
     load: impl FnOnce() -> Result<Loaded, ConfigProblems>,
     source: impl FnOnce() -> Option<PathBuf>,
+    origins: impl FnOnce() -> Result<Vec<Told>, ConfigProblems>,
     terminal: &Terminal,
 ) -> Exit {
     match command {
         ConfigCommand::Check { json: true } => check_json(load(), source, terminal),
         ConfigCommand::Check { json: false } => check(load(), terminal),
-        ConfigCommand::Print => match load() {
+        ConfigCommand::Print { origin: true, json } => match origins() {
+            Ok(told) if *json => {
+                let told: Vec<_> = told.iter().map(told_json).collect();
+                terminal.print(&format!("{:#}\n", Json::Array(told)))
+            }
+            Ok(told) => {
+                let lines: String = told.iter().map(|told| told.line() + "\n").collect();
+                terminal.print(&lines)
+            }
+            Err(problems) => terminal.refuse(&problems),
+        },
+        ConfigCommand::Print { origin: false, .. } => match load() {
             Ok(loaded) => terminal.print(&config::effective(&loaded.config)),
             Err(problems) => terminal.refuse(&problems),
         },
@@ -86,12 +105,31 @@ fn check_json(
     if problems.is_empty() { printed } else { Exit::Usage }
 }
 
-fn problem(problem: &Problem) -> Json {
-    let (file, line, column, variable) = match &problem.place {
+fn told_json(told: &Told) -> Json {
+    let (file, line, column, variable) = place(told.place.as_ref());
+    json!({
+        "key": told.key,
+        "value": told.value,
+        "origin": told.word(),
+        "file": file,
+        "line": line,
+        "column": column,
+        "variable": variable,
+    })
+}
+
+type PlaceParts<'a> = (Option<&'a PathBuf>, Option<&'a u32>, Option<&'a u32>, Option<&'a String>);
+
+fn place(place: Option<&Place>) -> PlaceParts<'_> {
+    match place {
         Some(Place::File { file, line, column }) => (Some(file), Some(line), Some(column), None),
         Some(Place::Variable(name)) => (None, None, None, Some(name)),
         None => (None, None, None, None),
-    };
+    }
+}
+
+fn problem(problem: &Problem) -> Json {
+    let (file, line, column, variable) = place(problem.place.as_ref());
     json!({
         "key": problem.key,
         "value": problem.value,

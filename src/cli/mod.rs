@@ -120,7 +120,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(loaded) => serve(loaded, &terminal),
             Err(problems) => terminal.refuse(&problems),
         },
-        Command::Config { command } => config::run(&command, load, source, &terminal),
+        Command::Config { command } => {
+            let origins = || crate::config::origins(arguments.config.as_deref(), process_env());
+            config::run(&command, load, source, origins, &terminal)
+        }
         Command::Caddyfile => match load() {
             Ok(Loaded { config, .. }) => caddyfile(&config, &terminal),
             Err(problems) => terminal.refuse(&problems),

@@ -172,7 +172,7 @@ fn whole_file(
     ConfigProblems(vec![Problem { key, value, reason, mend, place }])
 }
 
-fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<Source>, ConfigProblems> {
+pub(super) fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<Source>, ConfigProblems> {
     if let Some(named) = path.or(environment.file.as_deref().map(Path::new)) {
         return Source::read(named).map(Some).map_err(|error| unreadable(named, &error));
     }
@@ -199,15 +199,15 @@ pub(super) fn assemble(
 }
 
 /// Everything that was read, before anybody asks whether it holds.
-struct Combined {
-    config: Config,
+pub(super) struct Combined {
+    pub(super) config: Config,
     sources: FileSources,
-    report: Report,
+    pub(super) report: Report,
     file: Option<PathBuf>,
 }
 
 /// The same, whatever the report says in the end.
-fn combine(
+pub(super) fn combine(
     source: Option<Source>,
     environment: &Environment,
     emptiness: Emptiness,

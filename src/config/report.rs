@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use figment::value::Value;
 
+use crate::config::kind::is_hidden;
 use crate::config::problem::{ConfigProblems, Fault, Place, Problem, Warning};
 use crate::config::yaml;
 
@@ -71,6 +72,12 @@ impl Report {
         self.warnings.push(Warning { key: key.into(), reason: reason.into() });
     }
 
+    /// Where this very key was written, in environment or file.
+    pub(super) fn written(&self, key: &str) -> Option<Place> {
+        let is_written = self.variables.contains_key(key) || self.positions.contains_key(key);
+        is_written.then(|| self.place(key)).flatten()
+    }
+
     /// Where the key was written, or the nearest thing around it.
     fn place(&self, key: &str) -> Option<Place> {
         let mut around = key;
@@ -101,7 +108,7 @@ impl Report {
 pub(super) fn shorten(text: &str) -> String {
     let line: String = text
         .chars()
-        .flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] })
+        .flat_map(|c| if is_hidden(c) { c.escape_default().collect() } else { vec![c] })
         .collect();
     match line.char_indices().nth(LONGEST_SHOWN) {
         Some((cut, _)) => format!("{}…", &line[..cut]),

@@ -32,6 +32,10 @@ use crate::supervisor::wake::Wakers;
 /// The routes, as the data plane reads them.
 pub type Routes = ArcSwap<RouteTable<ServiceHandle>>;
 
+/// Counters of so many services that were let go are kept, in case they come back. Labels can make
+/// services of ever new names.
+const MOST_LET_GO: usize = 1_000;
+
 /// What a fleet is made of.
 pub struct Parts {
     pub engine: Arc<dyn ContainerEngine>,
@@ -202,6 +206,11 @@ impl Fleet {
             }
             members.insert(spec.name.clone(), self.take_up(spec, before));
         }
+        let mut counters = lock(&self.metrics);
+        if counters.len() > members.len() + MOST_LET_GO {
+            counters.retain(|name, _| members.contains_key(name));
+        }
+        drop(counters);
         let mut routes = RouteTable::default();
         for member in members.values() {
             for host in &member.spec.hosts {

@@ -17,6 +17,13 @@ fn the_command_line_is_documented() {
 }
 
 #[test]
+fn the_labels_are_documented() {
+    let reference = wakedock::config::sources::labels_reference();
+    assert!(reference.contains("| `wakedock.stop-after` |"), "{reference}");
+    committed("docs/reference/labels.md", &reference);
+}
+
+#[test]
 fn the_metrics_are_documented() {
     let reference = families();
     assert!(reference.contains("`wakedock_wake_overhead_seconds`"), "{reference}");

@@ -20,7 +20,7 @@ pub(super) use plain::{
 };
 
 pub(super) use provider::{Callback, Hidden, Issuer, Token};
-pub(super) use shown::{Icon, Line, UserName};
+pub(super) use shown::{Icon, Line, UserName, is_hidden};
 
 use crate::config::problem::{Fault, Faults};
 use crate::config::yaml;

@@ -12,7 +12,7 @@ const ICON: usize = 8;
 const USER: usize = 64;
 
 /// Characters that change how others are shown, without being seen themselves.
-fn is_hidden(c: char) -> bool {
+pub(in crate::config) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')

@@ -341,7 +341,11 @@ impl Part<'_> {
             );
             self.complain("hosts", fault);
         }
-        self.is_out |= !wild.is_empty() && self.hosts.is_empty();
+        self.is_out |= !wild.is_empty() && self.hosts.is_empty() && !self.is_of_file();
+    }
+
+    pub(super) fn is_of_file(&self) -> bool {
+        self.sources.contains(&Origin::File)
     }
 
     pub(super) fn complain(&mut self, key: &'static str, fault: Fault) {

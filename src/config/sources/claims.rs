@@ -52,7 +52,8 @@ pub(super) fn grant(parts: &mut [Part<'_>], own: Option<&Hostname>) {
                 _ => part.hosts.push(host),
             }
         }
-        part.is_out |= had_any && part.hosts.is_empty();
+        // What the file says is a service, whatever a label adds to it.
+        part.is_out |= had_any && part.hosts.is_empty() && !part.is_of_file();
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use figment::value::Value;
 
 use crate::config::env::list_of;
-use crate::config::kind::service_name_like;
+use crate::config::kind::{is_hidden, service_name_like};
 use crate::config::problem::Fault;
 use crate::config::report::shorten;
 use crate::config::service::{Draft, SERVICE};
@@ -29,6 +29,8 @@ const HOMEPAGE_ICON: &str = "homepage.icon";
 pub const LONGEST_VALUE: usize = 4096;
 /// So many labels of WakeDock's are read of one container.
 pub const MOST_LABELS: usize = 128;
+/// No reason and no mend is longer, in characters.
+const LONGEST_SENTENCE: usize = 400;
 /// So many problems are told of one container.
 const MOST_PROBLEMS: usize = 20;
 
@@ -237,11 +239,17 @@ fn problem(label: &str, text: Option<&str>, fault: Fault) -> SourceProblem {
     SourceProblem {
         key,
         value: value.map(|text| shorten(&text)),
-        reason: fault.reason,
-        mend: fault.mend,
+        reason: plain(&fault.reason),
+        mend: plain(&fault.mend),
         origin: Origin::Label,
         container: None,
     }
+}
+
+/// What may repeat a part of the label: nothing in it steers a terminal, and it stays a sentence.
+fn plain(text: &str) -> String {
+    let shown = |c: char| if is_hidden(c) { c.escape_default().collect() } else { vec![c] };
+    text.chars().take(LONGEST_SENTENCE).flat_map(shown).collect()
 }
 
 #[cfg(test)]

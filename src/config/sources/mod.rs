@@ -10,6 +10,7 @@ pub mod labels;
 mod layer;
 mod merge;
 mod names;
+mod reference;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use crate::domain::words::Origin;
 pub use api::{read_api, read_stored};
 pub use assemble::{ApiSource, Assembled, Assembly, Contender, Input, assemble, is_passing};
 pub use layer::{Layer, values};
+pub use reference::labels_reference;
 
 /// Something that is wrong with what one source says. Everything else goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,5 +4,6 @@
 
 mod api;
 mod labels;
+mod merging;
 mod removed;
 mod town;

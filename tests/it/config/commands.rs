@@ -38,6 +38,35 @@ fn help_and_version_are_fine_and_a_wrong_command_line_is_64() {
 }
 
 #[test]
+fn print_says_where_each_value_comes_from() {
+    let file = ConfigFile::new(
+        "domain: example.com\ndefaults: { idle: { stop_after: 5m }, wait: hold }\n\
+         services: [{ name: a, container: a, readiness: tcp, wait: page }]\n",
+    );
+    let path = file.path().display().to_string();
+    let mut command = wakedock(&["config", "print", "--origin", "--config", &path]);
+    command.env("WAKEDOCK_LOG__LEVEL", "debug").env("WAKEDOCK_DEFAULTS__WAKE_TIMEOUT", "9s");
+    let lines = text(&command.output().unwrap().stdout);
+    for line in [
+        format!("domain: example.com  # file, {path}:1:1"),
+        "log.level: debug  # environment, environment variable WAKEDOCK_LOG__LEVEL".to_owned(),
+        "log.format: text  # default".to_owned(),
+        format!("services[0].idle.stop_after: 5m  # defaults, {path}:2:21"),
+        "services[0].wake_timeout: 9s  # defaults, environment variable WAKEDOCK_DEFAULTS__WAKE_TIMEOUT"
+            .to_owned(),
+        format!("services[0].readiness.type: tcp  # file, {path}:3:37"),
+        format!("services[0].wait: page  # file, {path}:3:53"),
+        "services[0].hosts: [a.example.com]  # default".to_owned(),
+    ] {
+        assert!(lines.lines().any(|own| own == line), "no {line:?} in\n{lines}");
+    }
+    let told: Json = serde_json::from_slice(&command.arg("--json").output().unwrap().stdout).unwrap();
+    let wait = told.as_array().unwrap().iter().find(|told| told["key"] == "services[0].wait").unwrap();
+    assert_eq!((&wait["value"], &wait["origin"], &wait["line"]), (&"page".into(), &"file".into(), &3.into()));
+    assert_eq!(run(&["config", "print", "--json", "--config", &path]).status.code(), Some(64));
+}
+
+#[test]
 fn check_says_ok_with_a_summary() {
     let file = ConfigFile::new(service("a"));
     let path = file.path().display().to_string();
