@@ -30,6 +30,7 @@ mod h2spec;
 mod harness;
 mod in_use;
 mod kill9;
+mod labels;
 mod memory;
 mod newcomer;
 mod oidc;

@@ -33,7 +33,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 pub use api::Api;
-pub use app::{App, Network};
+pub use app::{App, Builder as AppBuilder, Network};
 pub use browser::{Browser, Manner};
 pub use caddy::Caddy;
 pub use docker::Docker;
