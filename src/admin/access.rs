@@ -68,6 +68,7 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/v1/system/health", VIEWER),
     route(GET, "/api/v1/system/info", VIEWER),
     route(GET, "/api/v1/system/containers", ADMIN),
+    route(GET, "/api/v1/system/backup", ADMIN),
     route(GET, "/api/v1/events", VIEWER),
     route(GET, "/api/v1/caddy/config", ADMIN),
     route(POST, "/api/v1/caddy/validate", ADMIN),

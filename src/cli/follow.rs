@@ -15,7 +15,7 @@ use crate::cli::terminal::Terminal;
 use crate::cli::view::calm::Calm;
 use crate::cli::view::paint::{Ink, Palette, plain};
 use crate::cli::view::table::places;
-use crate::cli::view::words::{clock_time, span};
+use crate::cli::view::words::{clock_time, span, spoken};
 use crate::cli::wire::{List, parse_time};
 use crate::clock;
 use crate::domain::time::Timestamp;
@@ -35,7 +35,7 @@ pub(super) struct Logs {
     follow: bool,
 
     /// How many of the last lines to begin with
-    #[arg(long, short = 'n', value_name = "LINES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(long, short = 'n', value_name = "LINES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=500))]
     tail: u32,
 
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub(super) struct EventsOf {
     follow: bool,
 
     /// How many of the last ones to begin with
-    #[arg(long, short = 'n', value_name = "EVENTS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    #[arg(long, short = 'n', value_name = "EVENTS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=500))]
     tail: u32,
 
     /// Print one line of JSON an event
@@ -205,12 +205,15 @@ impl Lines {
             .map_or_else(|| "–".to_owned(), |at: Timestamp| clock_time(clock::wall(), at));
         let service = text("service").unwrap_or_else(|| "–".to_owned());
         let kind = text("kind").unwrap_or_default();
-        let said: Vec<String> = event
+        let said: Vec<String> = ORDER
             .iter()
-            .filter(|(key, value)| {
-                !matches!(key.as_str(), "id" | "at" | "service" | "kind") && !value.is_null()
-            })
-            .map(|(key, value)| said(key, value))
+            .filter_map(|key| event.get_key_value(*key))
+            .chain(
+                event
+                    .iter()
+                    .filter(|(key, _)| !ORDER.contains(&key.as_str()) && !TOLD.contains(&key.as_str())),
+            )
+            .filter_map(|(key, value)| said(key, value))
             .collect();
         let line = format!(
             "{}  {}  {}  {}",
@@ -223,16 +226,50 @@ impl Lines {
     }
 }
 
-/// A value with its key: `took_ms: 2100` is `took 2.1 s`.
-fn said(key: &str, value: &Json) -> String {
-    if let (Some(name), Some(millis)) = (key.strip_suffix("_ms"), value.as_u64()) {
-        return format!("{} {}", name.replace('_', " "), span(Duration::from_millis(millis)));
+/// What is said of an event, in this order; what is not known here comes after it.
+const ORDER: [&str; 9] =
+    ["phase", "outcome", "cause", "key", "value", "reason", "mend", "took_ms", "engine_ms"];
+/// What the line says anyway.
+const TOLD: [&str; 4] = ["id", "at", "service", "kind"];
+
+/// A value, with its key where it does not speak for itself: `took_ms: 2100` is `took 2.1 s`.
+fn said(key: &str, value: &Json) -> Option<String> {
+    let name = plain(key).replace('_', " ");
+    Some(match (key, value) {
+        (_, Json::Null) | ("paused", Json::Bool(false)) => return None,
+        (_, Json::Bool(true)) => name,
+        (_, Json::Bool(false)) => format!("not {name}"),
+        ("by", Json::Object(by)) => return asked_by(by),
+        ("engine_ms", Json::Number(millis)) => {
+            format!("Docker's share {}", span(Duration::from_millis(millis.as_u64()?)))
+        }
+        (_, Json::Number(millis)) if key.ends_with("_ms") => {
+            let name = name.strip_suffix(" ms").unwrap_or(&name);
+            format!("{name} {}", span(Duration::from_millis(millis.as_u64()?)))
+        }
+        ("phase" | "outcome" | "cause", Json::String(word)) => spoken(word),
+        ("key" | "reason" | "mend", Json::String(text)) => plain(text),
+        (_, Json::String(text)) => format!("{name} {}", plain(text)),
+        (_, Json::Array(items)) if items.is_empty() => return None,
+        (_, Json::Array(items)) => {
+            let items: Vec<String> = items.iter().map(|item| plain(item.as_str().unwrap_or("…"))).collect();
+            format!("{name} {}", items.join(" "))
+        }
+        (_, other) => format!("{name} {}", plain(&other.to_string())),
+    })
+}
+
+/// Who asked: `by anna`, or `by GET cloud.example.com/login from 192.0.2.7`.
+fn asked_by(by: &Map<String, Json>) -> Option<String> {
+    let text = |key: &str| by.get(key).and_then(Json::as_str).map(plain);
+    if let Some(user) = text("user") {
+        return Some(format!("by {user}"));
     }
-    let value = match value {
-        Json::String(text) => plain(text),
-        other => plain(&other.to_string()),
-    };
-    format!("{} {value}", plain(key).replace('_', " "))
+    let place = format!("{}{}", text("host").unwrap_or_default(), text("path").unwrap_or_default());
+    let client = text("client").map(|client| format!("from {client}"));
+    let parts = [text("method"), Some(place).filter(|place| !place.is_empty()), client];
+    let said: Vec<String> = parts.into_iter().flatten().collect();
+    (!said.is_empty()).then(|| format!("by {}", said.join(" ")))
 }
 
 fn padded(text: &str, width: usize) -> String {
@@ -245,14 +282,26 @@ mod tests {
 
     #[test]
     fn an_event_is_a_line() {
-        let event = r#"{"id":3,"at":"nonsense","service":"cloud","kind":"wake-ended","outcome":"ready",
-                        "took_ms":2130,"by":null,"engine":"\u001b[2J"}"#;
-        let event: Map<String, Json> = serde_json::from_str(event).unwrap();
-        let lines = Lines { json: false, palette: Palette { colour: false } };
-        let line = lines.line(&event);
-        assert!(line.starts_with("–  cloud           wake-ended     "), "{line:?}");
-        assert!(line.contains("outcome ready") && line.contains("took 2.1 s"), "{line:?}");
-        assert!(!line.contains('\u{1b}') && line.ends_with('\n'), "{line:?}");
-        assert!(concerns(&event, Some("cloud")) && !concerns(&event, Some("wiki")));
+        let line = |event: &str| {
+            let event: Map<String, Json> = serde_json::from_str(event).unwrap();
+            assert!(concerns(&event, Some("cloud")) && !concerns(&event, Some("wiki")));
+            Lines { json: false, palette: Palette { colour: false } }.line(&event)
+        };
+        assert_eq!(
+            line(
+                r#"{"id":3,"at":"nonsense","service":"cloud","kind":"wake-ended","outcome":"ready","took_ms":2130,
+                    "engine_ms":310,"cause":null,"paused":false,"new":"\u001b[2J","waiting":["a","b"]}"#
+            ),
+            "–  cloud           wake-ended     ready, took 2.1 s, Docker's share 310 ms, new  [2J, waiting a b\n"
+        );
+        assert_eq!(
+            line(
+                r#"{"id":4,"service":"cloud","kind":"wake-started","cause":"request",
+                    "by":{"request_id":"x","host":"cloud.test","method":"GET","path":"/a","client":"192.0.2.7","user":null}}"#
+            ),
+            "–  cloud           wake-started   request, by GET cloud.test/a from 192.0.2.7\n"
+        );
+        assert!(line(r#"{"service":"cloud","kind":"stopped","cause":"failed_wake","paused":true,"by":{"user":"anna"}}"#)
+            .ends_with("stopped        failed wake, by anna, paused\n"));
     }
 }

@@ -7,8 +7,12 @@ mod health;
 mod orders;
 mod papers;
 mod remote;
+mod secret;
+mod state;
 mod status;
 mod terminal;
+mod tokens;
+mod users;
 mod view;
 mod watch;
 mod wire;
@@ -82,6 +86,22 @@ enum Command {
     Logs(follow::Logs),
     /// Print what happened
     Events(follow::EventsOf),
+    /// Say who may log in, and as what
+    User {
+        #[command(subcommand)]
+        command: users::UserCommand,
+    },
+    /// Make and revoke what programs show instead of a password
+    Token {
+        #[command(subcommand)]
+        command: tokens::TokenCommand,
+    },
+    /// Write everything that WakeDock remembers into a file, whether it runs or not
+    Backup(state::Backup),
+    /// Put a backup in the place of what WakeDock remembers; WakeDock must not run
+    Restore(state::Restore),
+    /// Bring the store of an older version up to date, as `serve` does too
+    Migrate(state::Migrate),
     /// Say whether WakeDock serves; exit code 1 where it does not
     Health(health::Health),
     /// Print what makes a shell complete the command line
@@ -135,6 +155,11 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::KeepAwake(arguments) => orders::keep_awake(&arguments, around),
         Command::Logs(arguments) => follow::logs(&arguments, around),
         Command::Events(arguments) => follow::events(&arguments, around),
+        Command::User { command } => users::run(&command, around),
+        Command::Token { command } => tokens::run(&command, around),
+        Command::Backup(arguments) => state::backup(&arguments, around),
+        Command::Restore(arguments) => state::restore(&arguments, around),
+        Command::Migrate(arguments) => state::bring_up(&arguments, around),
         Command::Health(arguments) => health::run(&arguments, around),
         Command::Completions(arguments) => papers::completions(&arguments, Arguments::command(), &terminal),
         Command::Man(arguments) => papers::manual(&arguments, Arguments::command(), &terminal),

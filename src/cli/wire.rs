@@ -76,6 +76,8 @@ pub(super) struct LastWake {
     pub(super) engine_ms: Option<u64>,
     pub(super) client: Option<String>,
     pub(super) path: Option<String>,
+    /// Who did it by hand.
+    pub(super) user: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -227,6 +227,12 @@ impl Store {
             .unwrap_or_else(|panic| Err(BackupError::Write { path: named, reason: panic.to_string() }))
     }
 
+    /// Where the file is. Storage of another kind has a name that is no file's.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
     /// Whether the store can write.
     #[must_use]
     pub fn health(&self) -> StoreHealth {

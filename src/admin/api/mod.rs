@@ -6,6 +6,7 @@
 mod accept;
 mod audit;
 pub mod auth;
+mod backup;
 pub mod body;
 mod caddy;
 pub mod events;
@@ -39,6 +40,7 @@ pub fn operations() -> ApiRouter {
         .merge(services::routes())
         .merge(events::routes())
         .merge(system::routes())
+        .merge(backup::routes())
         .merge(caddy::routes())
         .merge(auth::routes())
         .merge(users::routes())

@@ -10,7 +10,7 @@ use http::uri::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::ClientError;
+use super::{ClientError, tls};
 
 /// Where a WakeDock answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,15 +91,10 @@ impl Target {
             },
             Self::Url { host, port, secure, .. } => {
                 let away = |source| ClientError::Unreachable { address: self.to_string(), source };
-                if *secure {
-                    return Err(ClientError::Usage {
-                        key: "--url",
-                        value: self.to_string(),
-                        reason: "is https, which this build of WakeDock does not speak".to_owned(),
-                        mend: "use the local socket, or `http://` through an SSH tunnel".to_owned(),
-                    });
-                }
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(away)?;
+                if *secure {
+                    return Ok(Box::pin(tls::secure(stream, host).await.map_err(away)?));
+                }
                 Ok(Box::pin(stream))
             }
         }

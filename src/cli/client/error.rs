@@ -74,6 +74,11 @@ impl Refusal {
 }
 
 impl ClientError {
+    /// Whether nobody listens: there is no WakeDock to talk to.
+    pub(in crate::cli) fn nobody_there(&self) -> bool {
+        matches!(self, Self::NotRunning { .. })
+    }
+
     /// Whether trying again may help: the other side is away for a moment.
     pub(in crate::cli) fn passes(&self) -> bool {
         match self {

@@ -3,6 +3,7 @@
 mod dial;
 mod error;
 mod events;
+mod tls;
 
 use std::time::Duration;
 

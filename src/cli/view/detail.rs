@@ -15,7 +15,7 @@ const INDENT: usize = 15;
 /// The whole of `wakedock status NAME`.
 pub(in crate::cli) fn render(service: &Service, frame: Frame) -> String {
     let phase = service.phase.0;
-    let word = phase.map_or("unknown", Phase::as_str);
+    let word = phase.map_or("left out", Phase::as_str);
     let since =
         service.since.map_or(String::new(), |since| format!(" for {}", coarse(frame.now.since(since))));
     let mut text = format!(
@@ -119,6 +119,9 @@ fn last_wake(wake: &LastWake, frame: Frame) -> String {
     let mut text = wake.at.map_or_else(|| "some time ago".to_owned(), |at| ago(frame.now, at));
     if let Some(cause) = &wake.cause {
         text.push_str(&format!(", {}", spoken(cause)));
+    }
+    if let Some(user) = &wake.user {
+        text.push_str(&format!(" by {user}"));
     }
     let by: Vec<&str> = [wake.path.as_deref(), wake.client.as_deref()].into_iter().flatten().collect();
     if !by.is_empty() {

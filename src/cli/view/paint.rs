@@ -57,7 +57,7 @@ impl Palette {
     }
 }
 
-/// The sign of a phase.
+/// The sign of a phase; of none, where a service is left out.
 pub(in crate::cli) fn glyph(phase: Option<Phase>) -> &'static str {
     match phase {
         Some(Phase::Asleep) => "○",
@@ -65,7 +65,7 @@ pub(in crate::cli) fn glyph(phase: Option<Phase>) -> &'static str {
         Some(Phase::Ready) => "●",
         Some(Phase::Stopping) => "◑",
         Some(Phase::Failed) => "▲",
-        None => "?",
+        None => "!",
     }
 }
 

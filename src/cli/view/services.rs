@@ -13,7 +13,7 @@ const COLUMNS: [Column; 8] = [
     Column::text("SERVICE", 0).at_least(8),
     Column::text("HOST", 5).at_least(14),
     Column::figures("SINCE", 2),
-    Column::text("LAST WAKE", 6).at_least(12),
+    Column::text("LAST WAKE", 6).at_least(14),
     Column::figures("TODAY", 4),
     Column::figures("MEMORY", 3),
     Column::figures("SLEEPS IN", 1),
@@ -55,7 +55,7 @@ pub(in crate::cli) fn render(services: &[Service], overview: &Overview, frame: F
 fn row(service: &Service, now: Timestamp) -> Vec<Cell> {
     let phase = service.phase.0;
     let awake = !matches!(phase, Some(Phase::Asleep));
-    let word = phase.map_or("unknown", Phase::as_str);
+    let word = phase.map_or("left out", Phase::as_str);
     let quiet = if awake { Ink::Plain } else { Ink::Faint };
     vec![
         Cell::new(Ink::of(phase), format!("{} {word}", glyph(phase))),
@@ -64,7 +64,7 @@ fn row(service: &Service, now: Timestamp) -> Vec<Cell> {
         Cell::or_nothing(service.since.map(|since| coarse(now.since(since)))),
         Cell::or_nothing(service.last_wake.as_ref().and_then(|wake| {
             let at = ago(now, wake.at?);
-            Some(wake.cause.as_deref().map_or(at.clone(), |cause| format!("{}, {at}", spoken(cause))))
+            Some(wake.cause.as_deref().map_or(at.clone(), |cause| format!("{at}, {}", spoken(cause))))
         })),
         match service.wakes_today {
             0 => Cell::new(Ink::Faint, "0"),

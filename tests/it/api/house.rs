@@ -217,7 +217,8 @@ impl House {
             Answer {
                 status: head.status,
                 headers: head.headers,
-                body: String::from_utf8(body.to_vec()).unwrap(),
+                // A backup is no text.
+                body: String::from_utf8_lossy(&body).into_owned(),
             }
         };
         tokio::time::timeout(PATIENCE, answered).await.expect("not in time")

@@ -6,6 +6,8 @@ mod answers;
 mod daemon;
 mod papers;
 mod refusals;
+mod secure;
+mod state;
 
 use std::process::{Command, Output};
 
