@@ -93,6 +93,11 @@ impl Verb {
         }
     }
 
+    /// Whether a phase says that the order was carried out. What failed is as stopped as it can be.
+    fn is_done_in(self, phase: Option<Phase>) -> bool {
+        phase == Some(self.aim()) || (self == Self::Stop && phase == Some(Phase::Failed))
+    }
+
     /// Whether a phase says that the order will not be carried out.
     fn is_lost_in(self, phase: Phase) -> bool {
         match self {
@@ -135,7 +140,7 @@ async fn carry_out(
     };
     terminal.progress("");
     let after = outcome?;
-    let reached = after.phase.0 == Some(verb.aim());
+    let reached = verb.is_done_in(after.phase.0);
     if order.json {
         let whole = client.get(&format!("/api/v1/services/{}", segment(&order.name))).await?;
         let whole: serde_json::Value = whole.read()?;
@@ -170,7 +175,7 @@ async fn give(verb: Verb, order: &Order, client: &Client, began: Moment) -> Resu
     let mut seen: Service = answer.read()?;
     while !order.no_wait && left() > Duration::ZERO {
         match seen.phase.0 {
-            Some(phase) if phase == verb.aim() || verb.is_lost_in(phase) => break,
+            Some(phase) if verb.is_done_in(Some(phase)) || verb.is_lost_in(phase) => break,
             _ => sleep(POLL).await,
         }
         seen = service(client, &order.name).await?;

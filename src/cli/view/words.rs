@@ -42,10 +42,14 @@ pub(in crate::cli) fn ago(now: Timestamp, at: Timestamp) -> String {
     if passed < Duration::from_secs(1) { "just now".to_owned() } else { format!("{} ago", coarse(passed)) }
 }
 
-/// `12 min`; what is not in the future is `now`.
+/// `12 min`; what is not in the future is `now`. A second that has begun counts: what was asked for a
+/// moment ago is still as long as it was asked for.
 pub(in crate::cli) fn until(now: Timestamp, at: Timestamp) -> String {
     let left = at.since(now);
-    if left < Duration::from_secs(1) { "now".to_owned() } else { coarse(left) }
+    if left < Duration::from_secs(1) {
+        return "now".to_owned();
+    }
+    coarse(Duration::from_secs(left.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
 }
 
 /// `212 MiB`, `3.1 GiB`.
@@ -116,6 +120,7 @@ mod tests {
         assert_eq!(ago(at(65_000), at(5_000)), "60 s ago");
         assert_eq!(until(at(5_000), at(65_000)), "60 s");
         assert_eq!(until(at(5_000), at(4_000)), "now");
+        assert_eq!(until(at(100), at(7_200_000)), "2 h");
     }
 
     #[test]

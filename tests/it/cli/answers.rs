@@ -142,6 +142,18 @@ fn stop_and_restart_go_the_same_way() {
     assert!(said.fine().starts_with("● a is ready after "), "{}", said.out);
 }
 
+/// It waited ten minutes for a failed service to fall asleep, which it never does.
+#[test]
+fn a_failed_service_is_as_stopped_as_it_can_be() {
+    let failed = json!({ "name": "a", "phase": "failed" });
+    let daemon = Daemon::new().says("GET /api/v1/services/a", 200, &failed).says(
+        "POST /api/v1/services/a/stop?wait=25s",
+        200,
+        &failed,
+    );
+    assert_eq!(daemon.run(&["stop", "a"]).fine(), "▲ a is failed\n");
+}
+
 /// Names come from the command line: one with a slash was another path.
 #[test]
 fn a_name_cannot_be_another_path() {
