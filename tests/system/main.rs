@@ -19,6 +19,7 @@ mod bad_input;
 mod by_hand;
 mod caddy_restart;
 mod cold;
+mod command_line;
 mod crowd;
 mod dashboard;
 mod dashboards;
