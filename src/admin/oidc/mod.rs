@@ -6,7 +6,7 @@ mod trouble;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
-use axum::http::header::{COOKIE, HOST, LOCATION, SET_COOKIE, USER_AGENT};
+use axum::http::header::{ACCEPT, COOKIE, HOST, LOCATION, SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -21,6 +21,7 @@ use crate::config::OidcConfig;
 use crate::oidc::{Person, Provider, Standing};
 use attempt::{Attempts, GOOD_FOR};
 use trouble::Trouble;
+pub(super) use trouble::said;
 
 /// Log-ins that talk to the provider at once; more are told to come back.
 const AT_ONCE: usize = 8;
@@ -88,6 +89,16 @@ async fn begin(
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     query: Result<Query<Begin>, QueryRejection>,
+) -> Response {
+    let next = query.ok().and_then(|Query(begin)| begin.next).unwrap_or_default();
+    start(&state, &origin, &headers, &next).await.unwrap_or_else(|trouble| told(trouble, &headers))
+}
+
+async fn start(
+    state: &AdminState,
+    origin: &Origin,
+    headers: &HeaderMap,
+    next: &str,
 ) -> Result<Response, Trouble> {
     let settings = state.settings.load_full();
     let config = &settings.oidc;
@@ -95,9 +106,8 @@ async fn begin(
         return Err(Trouble::Off);
     }
     let _place = state.oidc.places.try_acquire().map_err(|_| Trouble::Busy)?;
-    let next = query.ok().and_then(|Query(begin)| begin.next).unwrap_or_default();
-    let (attempt, cookie) = state.oidc.attempts.begin(safe_next(&next), clock::wall());
-    let back = redirect_url(config, &origin, &headers)?;
+    let (attempt, cookie) = state.oidc.attempts.begin(safe_next(next), clock::wall());
+    let back = redirect_url(config, origin, headers)?;
     let to = state.oidc.provider.log_in_at(config, &back, &attempt).await.map_err(|error| {
         tracing::warn!("a log-in with OpenID Connect could not begin: {error}");
         Trouble::from(error)
@@ -125,7 +135,7 @@ async fn come_back(
         Ok(Query(back)) => finish(&state, &origin, &headers, back).await,
         Err(_) => Err(Trouble::Stale),
     };
-    let mut response = done.unwrap_or_else(IntoResponse::into_response);
+    let mut response = done.unwrap_or_else(|trouble| told(trouble, &headers));
     // Whatever came of it, this attempt is over.
     response.headers_mut().append(SET_COOKIE, set_cookie("", 0, origin.secure));
     response
@@ -221,6 +231,17 @@ fn go<const N: usize>(to: &str, cookies: [HeaderValue; N]) -> Result<Response, T
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// People are told on the log-in page, programs by a problem.
+fn told(trouble: Trouble, headers: &HeaderMap) -> Response {
+    let asks = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    match trouble.text().and_then(|text| text.strip_prefix("oidc.")) {
+        Some(word) if asks.contains("text/html") => {
+            go(&format!("/login?oidc={word}"), []).unwrap_or_else(IntoResponse::into_response)
+        }
+        _ => trouble.into_response(),
+    }
 }
 
 fn cookie_name(secure: bool) -> &'static str {

@@ -11,6 +11,27 @@ use crate::admin::auth::{TooMany, VouchedError};
 use crate::admin::problem::Problem;
 use crate::oidc::OidcError;
 
+/// What the log-in page can say of it.
+const TEXTS: [&str; 11] = [
+    "oidc.stale",
+    "oidc.declined",
+    "oidc.away",
+    "oidc.refused",
+    "oidc.no-role",
+    "oidc.no-name",
+    "oidc.name-taken",
+    "oidc.disabled",
+    "oidc.later",
+    "oidc.busy",
+    "oidc.store",
+];
+
+/// The text that a word in the log-in page's address stands for.
+#[must_use]
+pub(in crate::admin) fn said(word: &str) -> Option<&'static str> {
+    TEXTS.into_iter().find(|text| text.strip_prefix("oidc.") == Some(word))
+}
+
 /// What the browser is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -136,6 +157,24 @@ impl Trouble {
                 "Try again later.",
             ),
         }
+    }
+
+    /// The text that the log-in page shows: one of [`TEXTS`].
+    pub(super) fn text(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Off => return None,
+            Self::Stale => "oidc.stale",
+            Self::Declined => "oidc.declined",
+            Self::Away => "oidc.away",
+            Self::Refused => "oidc.refused",
+            Self::NoRole => "oidc.no-role",
+            Self::NoName => "oidc.no-name",
+            Self::NameTaken => "oidc.name-taken",
+            Self::Disabled => "oidc.disabled",
+            Self::TooMany(_) => "oidc.later",
+            Self::Busy => "oidc.busy",
+            Self::Store => "oidc.store",
+        })
     }
 
     fn retry_after(self) -> Option<Duration> {

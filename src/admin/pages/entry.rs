@@ -5,12 +5,13 @@ use axum::http::header::{HeaderValue, SET_COOKIE};
 use axum::response::Response;
 
 use crate::admin::auth::{self, SetUpError, SignInError};
+use crate::admin::oidc::{self, Offer};
 use crate::admin::pages::answer::{self, own_address};
 use crate::admin::pages::form::Sent;
 use crate::admin::pages::users::sentence;
 use crate::admin::pages::visit::{self, Visit};
 use crate::html::Language;
-use crate::html::dashboard::pages::{Login, Setup};
+use crate::html::dashboard::pages::{Login, Provider, Setup};
 use crate::html::dashboard::{Frame, Place, pages, say};
 
 /// Nobody is logged in on these pages, whatever the browser brought along.
@@ -23,7 +24,17 @@ pub(super) async fn login(visit: Visit) -> Response {
     if visit.caller.is_some() {
         return answer::go(&next);
     }
-    answer::page(pages::login(&outside(&visit), &Login { next, ..Login::default() }))
+    let wrong =
+        oidc::said(visit.asked("oidc")).map(|text| say(visit.language, text, &[]).unwrap_or_default());
+    let view = Login { next, wrong, provider: provider(&visit).await, ..Login::default() };
+    answer::page(pages::login(&outside(&visit), &view))
+}
+
+/// The button of the log-in provider, where there is one.
+async fn provider(visit: &Visit) -> Option<Provider> {
+    let settings = visit.state.settings.load_full();
+    let Offer { name, away } = visit.state.oidc.offer(&settings.oidc).await?;
+    Some(Provider { name, away })
 }
 
 pub(super) async fn sign_in(visit: Visit, sent: Sent) -> Response {
@@ -33,7 +44,12 @@ pub(super) async fn sign_in(visit: Visit, sent: Sent) -> Response {
         Ok(new) => with_session(&visit, &new.cookie, &next),
         Err(error) => {
             let (status, wrong) = refused(&visit, &error, "login.wrong");
-            let view = Login { next, username: username.chars().take(64).collect(), wrong: Some(wrong) };
+            let view = Login {
+                next,
+                username: username.chars().take(64).collect(),
+                wrong: Some(wrong),
+                provider: provider(&visit).await,
+            };
             answer::page_with(status, pages::login(&outside(&visit), &view))
         }
     }

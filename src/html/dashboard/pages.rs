@@ -225,6 +225,16 @@ pub struct Login {
     pub next: String,
     pub username: String,
     pub wrong: Option<String>,
+    /// Where people may log in besides.
+    pub provider: Option<Provider>,
+}
+
+/// A log-in provider.
+#[derive(Debug, Clone, Serialize)]
+pub struct Provider {
+    pub name: String,
+    /// It does not answer at the moment.
+    pub away: bool,
 }
 
 /// Where the first user is made.

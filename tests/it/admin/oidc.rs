@@ -336,6 +336,38 @@ async fn a_refusal_of_the_provider_is_told() {
     refused(&house.back(&sent).await, 403, "oidc-refused");
 }
 
+/// People are led back to the log-in page, which says what became of it.
+#[tokio::test]
+async fn people_are_told_by_a_page() {
+    let house = House::new().await;
+    let sent = house.begin("/oidc/login").await;
+    let mut claims = house.provider.claims(&sent.nonce);
+    claims["groups"] = json!([]);
+    house.provider.will_say(&claims);
+    let back = Ask::new("GET", &format!("/oidc/callback?code=a-code&state={}", sent.state))
+        .field("Cookie", &sent.cookie)
+        .field("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+    let answer = house.rig.ask(&back).await;
+    assert_eq!((answer.status, answer.field("location")), (303, Some("/login?oidc=no-role")));
+    assert_eq!(session(&answer), None);
+    assert!(answer.field("set-cookie").unwrap().starts_with("wakedock-oidc=; "));
+    let page = house.rig.ask(&Ask::new("GET", "/login?oidc=no-role").host("localhost")).await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("you have no role here"), "{}", page.body);
+    assert!(page.body.contains("href=\"/oidc/login?next="), "{}", page.body);
+    assert!(!page.body.contains("does not answer at the moment"), "{}", page.body);
+    let page = house.rig.get("/login?oidc=anything%3Cb%3E&next=//evil.example").await;
+    assert!(page.body.contains("name=\"next\" value=\"/\""), "{}", page.body);
+    assert!(!page.body.contains("<b>") && !page.body.contains("href=\"//evil"), "{}", page.body);
+
+    let away = House::new().await;
+    away.provider.set(|script| script.discovery = Discovery::Broken);
+    let page = away.rig.get("/login").await;
+    assert!(page.body.contains("does not answer at the moment"), "{}", page.body);
+    let none = Rig::new().await.get("/login").await;
+    assert!(none.status == 200 && !none.body.contains("oidc"), "{}", none.body);
+}
+
 #[tokio::test]
 async fn guesses_are_slowed_down() {
     let house = House::new().await;

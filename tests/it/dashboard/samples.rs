@@ -511,6 +511,12 @@ fn account() -> view::Account {
     )
 }
 
+fn by_provider() -> view::Login {
+    let provider = Some(view::Provider { name: "Authelia".into(), away: true });
+    let wrong = Some("That log-in was begun too long ago.".into());
+    view::Login { next: "/services/cloud?tab=log".into(), wrong, provider, ..view::Login::default() }
+}
+
 /// Every page there is, under the name its picture has.
 pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
     let at = |place, back: &str| {
@@ -574,6 +580,7 @@ pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
         ("settings", pages::settings(&place(Place::Settings), &settings())),
         ("account", pages::account(&place(Place::Account), &account())),
         ("login", pages::login(&nobody("/"), &view::Login { next: "/".into(), ..view::Login::default() })),
+        ("login-provider", pages::login(&nobody("/"), &by_provider())),
         (
             "setup",
             pages::setup(&nobody("/"), &view::Setup { token: Some("s3t".into()), ..view::Setup::default() }),

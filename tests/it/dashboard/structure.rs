@@ -33,7 +33,7 @@ fn landmarks_headings_and_labels() {
         let count = |wanted: &str| tags.iter().filter(|(tag, _)| *tag == wanted).count();
         assert_eq!((count("h1"), count("main")), (1, 1), "{name}");
         assert_eq!(html.split("</head>").next().unwrap().matches("<title>").count(), 1, "{name}");
-        let inside = !["login", "setup", "setup-over"].contains(&name);
+        let inside = !["login", "login-provider", "setup", "setup-over"].contains(&name);
         assert_eq!(count("header") + count("footer"), if inside { 2 } else { 0 }, "{name}");
         assert_eq!(html.contains("class=\"skip\" href=\"#main\""), inside, "{name}");
         let labelled: BTreeSet<_> = tags
