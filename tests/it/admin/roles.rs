@@ -14,9 +14,6 @@ use super::rig::{Answer, Ask, Rig, parse, root, soon};
 /// Answers that there is nothing unless a provider is configured.
 const ONLY_WITH_A_PROVIDER: &str = "/oidc/";
 
-/// Has its row before it has its handler.
-const NOT_ROUTED: &str = "/api/v1/system/containers";
-
 /// The head of an answer and what came with it; answers that go on are not waited for.
 async fn begin(rig: &Rig, ask: &Ask) -> Answer {
     let mut stream = TcpStream::connect(rig.address).await.unwrap();
@@ -83,7 +80,7 @@ async fn every_route_with_every_role() {
     tokens.push((None, disabled));
     tokens.push((None, expired));
     let mut walked = 0;
-    for route in ROUTES.iter().filter(|route| route.path != NOT_ROUTED) {
+    for route in ROUTES {
         let wanted = match route.access {
             Access::Open | Access::Metrics => None,
             Access::SignedIn => Some(Role::Viewer),
@@ -112,8 +109,7 @@ async fn every_row_of_the_table_is_a_route() {
     let rig = Rig::new().await;
     let admin = rig.token(&root(), Role::Admin, None).await;
     let mut missing = Vec::new();
-    let routed = ROUTES.iter().filter(|route| route.path != NOT_ROUTED);
-    for route in routed {
+    for route in ROUTES {
         let answer = begin(&rig, &ask(route).bearer(&admin)).await;
         let is_fallback = answer.status == 405
             || answer.status == 404
