@@ -35,7 +35,7 @@ fn two_labels_are_a_whole_configuration() {
     let through = |path: &str| Request::get("hi.localhost", path).send(&caddy.http()).unwrap();
     assert_eq!(through("/").status(), 200);
     app.wait_state("exited", SOON);
-    assert_eq!(dock.phase(app.name()), Some("asleep"));
+    eventually(SOON, "it is asleep", || (dock.phase(app.name()) == Some("asleep")).then_some(()));
     let woken = through("/");
     assert_eq!((woken.status(), woken.instance().is_some()), (200, true), "and the next request wakes it");
 }

@@ -53,7 +53,13 @@ pub fn look_at_the_api(api: &Api) -> usize {
     let shown = operations(api).into_iter().filter(|operation| {
         operation.method == "GET" && operation.is_complete() && !ENDLESS.contains(&operation.path.as_str())
     });
-    shown.map(|operation| api.get(&operation.path)).filter(|answer| !answer.is_null()).count()
+    let asked = shown.map(|operation| {
+        let answer = api.ask("GET", &operation.path, None);
+        assert_eq!(answer.status(), 200, "{}: {}", operation.path, answer.text());
+        // A backup is not.
+        answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json"))
+    });
+    asked.filter(|is_a_list| *is_a_list).count()
 }
 
 /// Asks for every page that the pages' own links lead to, from the overview on: their paths. Of those
