@@ -34,6 +34,7 @@ use crate::proxy::{self, Dashboard, DataPlane, DrainOutcome, ProxySettings};
 use crate::store::Store;
 use crate::supervisor::catalog::{self, CatalogHandle};
 use crate::supervisor::fleet::{Fleet, Parts};
+use crate::supervisor::journal::What;
 use crate::supervisor::publish::{Publisher, PublisherHandle};
 use crate::telemetry::{self, Lines, LogHandle};
 
@@ -180,10 +181,12 @@ impl App {
         let (hand_over, handed_over) = tokio::sync::mpsc::channel(HANDED_OVER);
         let listeners = Listeners { tcp: admin, local, handed_over };
         let admin = admin::serve(listeners, admin::router(state), Arc::clone(&admin_settings));
+        fleet.set_history(reload::history(&config));
         reload::watch_engine(&fleet, &process);
         reload::watch_sources(&catalog, &process);
         let settings = Arc::new(ArcSwap::from_pointee(proxy_settings(&config, &hand_over)));
         publisher.set_dashboard(config.admin.host.clone());
+        tokio::spawn(fleet.journal().clone().follow_publish(publisher.watch()));
         let (watcher, reload_now) = ConfigWatcher::new(loaded, process_env().collect());
         let app = Self {
             config,
@@ -226,6 +229,8 @@ impl App {
         .map_err(StartError::Workers)?;
         self.catalog.begin_to_publish();
         self.stage.send_replace(Stage::Serving);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        self.fleet.journal().publish(None, What::Started { version });
         watchdog::ready();
         tracing::info!(services = self.fleet.services().len(), "serving");
         tokio::spawn(limits::keep_memory_small(plane.parkings()));
@@ -252,6 +257,7 @@ impl App {
         let grace = self.config.shutdown.grace;
         tracing::info!(grace = ?grace, connections = plane.connections(), "draining");
         self.stage.send_replace(Stage::Draining);
+        self.fleet.journal().publish(None, What::Draining);
         watchdog::stopping();
         let outcome = tokio::select! {
             outcome = plane.drain(grace) => Some(outcome),

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use crate::admin::ConfigStatus;
 use crate::app::{App, lines, proxy_settings};
-use crate::config::{ConfigProblems, Loaded, restart_needed};
+use crate::config::{Config, ConfigProblems, Loaded, restart_needed};
 use crate::metrics::{ConfigReload, ProcessMetrics};
 use crate::supervisor::catalog::CatalogHandle;
 use crate::supervisor::fleet::Fleet;
+use crate::supervisor::journal::What;
+use crate::supervisor::retention::Limits;
 
 impl App {
     /// Applies an edit of the file, or says why not; a refused one changes nothing.
@@ -17,6 +19,8 @@ impl App {
             Err(problems) => {
                 tracing::error!("the configuration was not changed:\n{problems}");
                 self.process.reloaded(ConfigReload::Rejected);
+                let reason = problems.to_string();
+                self.fleet.journal().publish(None, What::ConfigRejected { reason });
                 self.config_status.send_replace(ConfigStatus::Stale);
                 return;
             }
@@ -28,6 +32,7 @@ impl App {
         let config = loaded.config;
         let waiting = restart_needed(&self.config, &config);
         self.fleet.set_max_held(config.proxy.max_held);
+        self.fleet.set_history(history(&config));
         self.settings.store(Arc::new(proxy_settings(&config, &self.hand_over)));
         self.publisher.set_dashboard(config.admin.host.clone());
         self.admin_settings.store(Arc::new(config.admin.clone()));
@@ -35,6 +40,11 @@ impl App {
         self.logs.set_level(config.log.level);
         self.logs.set_lines(lines(config.log.format));
         self.process.reloaded(ConfigReload::Applied);
+        let applied = What::ConfigApplied {
+            services: config.services.len(),
+            waiting: waiting.iter().map(ToString::to_string).collect(),
+        };
+        self.fleet.journal().publish(None, applied);
         let status = if waiting.is_empty() {
             tracing::info!(services = config.services.len(), "configuration applied");
             ConfigStatus::Current
@@ -54,6 +64,11 @@ impl App {
         self.config.proxy.socket_mode = running.proxy.socket_mode;
         self.config.proxy.socket_group = running.proxy.socket_group;
     }
+}
+
+/// How much of the past is kept.
+pub(super) fn history(config: &Config) -> Limits {
+    Limits { keep: config.history.keep, max_size: config.history.max_size as u64 }
 }
 
 /// Keeps the gauge in step with what is wrong with labels and API.

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use crate::config::{
     ADMIN_SOCKET, AdminConfig, CaddyAddress, CaddyConfig, CaddyMode, CaddyTls, Config, DockerConfig,
-    DockerHost, ForwardAuth, ForwardRoles, Listen, LogConfig, LogFormat, OidcConfig, ProxyConfig,
-    ProxyLimits, ProxyTimeouts, ShutdownConfig,
+    DockerHost, ForwardAuth, ForwardRoles, HistoryConfig, Listen, LogConfig, LogFormat, OidcConfig,
+    ProxyConfig, ProxyLimits, ProxyTimeouts, ShutdownConfig,
 };
 
 const fn seconds(count: u64) -> Duration {
@@ -35,6 +35,7 @@ impl Default for Config {
                 wildcard_labels: false,
                 keep_removed: seconds(24 * 60 * 60),
             },
+            history: HistoryConfig { keep: seconds(90 * 24 * 60 * 60), max_size: 64 << 20 },
             log: LogConfig { level: tracing::Level::INFO, format: LogFormat::Text, access: false },
             shutdown: ShutdownConfig { grace: seconds(30), stop_services: false },
             services: Vec::new(),

@@ -34,6 +34,7 @@ impl Word for tracing::Level {
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
 const DAY: u64 = 86_400_000;
 const YEAR: u64 = 365 * DAY;
 
@@ -59,6 +60,7 @@ pub(super) static CONFIG: Table<Config> = Table {
         ),
         group("caddy", "The Caddy in front."),
         group("docker", "The container engine."),
+        group("history", "How much of the past is kept: sessions, events and the audit."),
         group("log", "What is written to standard error."),
         group("shutdown", "How WakeDock ends."),
     ],
@@ -268,6 +270,12 @@ static KEYS: &[Key<Config>] = &[
         docker.keep_removed,
         Span<0, YEAR>,
         "How long the hosts of a container that was removed are kept for it, so that it comes back as the same service."
+    ),
+    key!(history.keep, Span<DAY, { 10 * YEAR }>, "For how long. Hours of the charts are kept for 14 days, their days for 400."),
+    key!(
+        history.max_size,
+        Bytes<{ 4 * MIB }, { 16 * GIB }>,
+        "How large the state may be on disk. Over it the oldest of the past goes early; services, users and settings never do."
     ),
     key!(log.level, Words<tracing::Level>, "The least severe level that is written."),
     key!(log.format, Words<LogFormat>, "`text` for people, `json` for programs: one object a line."),

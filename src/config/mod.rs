@@ -48,6 +48,7 @@ pub struct Config {
     pub admin: AdminConfig,
     pub caddy: CaddyConfig,
     pub docker: DockerConfig,
+    pub history: HistoryConfig,
     pub log: LogConfig,
     pub shutdown: ShutdownConfig,
     pub services: Vec<ServiceSpec>,
@@ -214,6 +215,15 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// One line a request.
     pub access: bool,
+}
+
+/// How much of the past is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryConfig {
+    /// For how long.
+    pub keep: Duration,
+    /// Bytes on disk; over it the oldest goes early.
+    pub max_size: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -295,6 +295,27 @@ mod tests {
     }
 
     #[test]
+    fn the_client_is_the_last_whom_no_trusted_proxy_stands_for() {
+        let mut settings = ProxySettings::new(&crate::config::Config::default().proxy, false);
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let cases: &[(Option<&str>, &[&str], Option<&str>)] = &[
+            (None, &["192.0.2.7"], Some("192.0.2.7")),
+            (None, &[], None),
+            (None, &["unknown"], None),
+            (Some("127.0.0.1"), &["6.6.6.6, 192.0.2.7"], Some("192.0.2.7")),
+            (Some("127.0.0.1"), &["6.6.6.6", "192.0.2.7,127.0.0.9"], Some("192.0.2.7")),
+            (Some("127.0.0.1"), &["_hidden, 127.0.0.9"], Some("127.0.0.9")),
+            (Some("198.51.100.1"), &["6.6.6.6"], Some("198.51.100.1")),
+        ];
+        for (peer, lines, expected) in cases {
+            let fields: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+            let address = |text: &str| text.parse().unwrap();
+            let found = client(&map(&fields), peer.map(address), &settings);
+            assert_eq!(found, expected.map(address), "{lines:?} from {peer:?}");
+        }
+    }
+
+    #[test]
     fn a_trusted_proxy_is_believed_and_added() {
         let peer = Peer::remote("[::ffff:127.0.0.1]:1234".parse().unwrap());
         let headers = rewritten(FORGED, &peer, true);

@@ -177,6 +177,8 @@ pub(super) struct Ledger {
     intents: Vec<PendingIntent>,
     reads: Vec<Read>,
     jobs: Vec<Job>,
+    /// Who wants the file to be made smaller.
+    compactions: Vec<oneshot::Sender<bool>>,
     outage: Option<Outage>,
     /// Finished sessions that were lost and are not counted yet.
     lost: u64,
@@ -193,6 +195,7 @@ pub(super) struct Batch {
     intents: Vec<PendingIntent>,
     pub(super) reads: Vec<(Read, Option<Session>)>,
     pub(super) jobs: Vec<Job>,
+    pub(super) compactions: Vec<oneshot::Sender<bool>>,
     /// Nothing comes after this one.
     pub(super) last: bool,
 }
@@ -260,6 +263,12 @@ impl Ledger {
     pub(super) fn job(&mut self, job: Job) {
         if !self.ended {
             self.jobs.push(job);
+        }
+    }
+
+    pub(super) fn compact(&mut self, answer: oneshot::Sender<bool>) {
+        if !self.ended {
+            self.compactions.push(answer);
         }
     }
 
@@ -339,6 +348,7 @@ impl Ledger {
             && self.intents.is_empty()
             && self.reads.is_empty()
             && self.jobs.is_empty()
+            && self.compactions.is_empty()
             && !self.closing
     }
 
@@ -357,6 +367,7 @@ impl Ledger {
             states,
             reads: reads.collect(),
             jobs: std::mem::take(&mut self.jobs),
+            compactions: std::mem::take(&mut self.compactions),
             finished: std::mem::take(&mut self.finished),
             waiting: std::mem::take(&mut self.waiting),
             intents: std::mem::take(&mut self.intents),

@@ -233,6 +233,20 @@ impl Store {
         &self.0.path
     }
 
+    /// Makes the file as small as what is in it. Whoever writes meanwhile waits. `false`: nothing was
+    /// gained, or it was not the time for it.
+    pub async fn compact(&self) -> bool {
+        let (answer, done) = oneshot::channel();
+        self.0.shared.write(|ledger| ledger.compact(answer));
+        done.await.unwrap_or(false)
+    }
+
+    /// Bytes of the file; `None` where there is none.
+    #[must_use]
+    pub fn file_size(&self) -> Option<u64> {
+        std::fs::metadata(&self.0.path).ok().map(|file| file.len())
+    }
+
     /// Whether the store can write.
     #[must_use]
     pub fn health(&self) -> StoreHealth {

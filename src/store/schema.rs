@@ -7,6 +7,7 @@ use redb::{
 };
 
 use crate::domain::name::ServiceName;
+use crate::domain::time::Timestamp;
 use crate::store::KEPT_SESSIONS;
 use crate::store::error::Fault;
 use crate::store::ledger::Finished;
@@ -204,6 +205,36 @@ pub(super) fn save(database: &Database, states: &States, finished: &[Finished]) 
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// Takes out the oldest sessions of each service that began before `cutoff`.
+pub(super) fn remove_sessions(
+    transaction: &WriteTransaction,
+    cutoff: Timestamp,
+    limit: usize,
+) -> Result<usize, Fault> {
+    let mut table = transaction.open_table(SESSIONS)?;
+    let mut old = Vec::new();
+    // From one to the next: sessions of a service lie together, in order of age.
+    let mut from = Vec::new();
+    while old.len() < limit {
+        let Some(entry) = table.range(from.as_slice()..)?.next() else { break };
+        let (key, value) = entry?;
+        let key = key.value();
+        let is_old = record::read_session(value.value()).map_or(true, |session| session.ordered_at < cutoff);
+        if is_old {
+            old.push(key.to_vec());
+            from = [key, &[0]].concat();
+        } else {
+            // The others of this service are newer.
+            let name = key.iter().position(|byte| *byte == 0).unwrap_or(key.len());
+            from = [&key[..name], &[1]].concat();
+        }
+    }
+    for key in &old {
+        table.remove(key.as_slice())?;
+    }
+    Ok(old.len())
 }
 
 /// The newest finished sessions of a service, the newest first.

@@ -8,11 +8,13 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::domain::time::Timestamp;
 use crate::store::error::Fault;
 use crate::store::record::RecordError;
+use crate::store::schema;
 
 /// The highest number that [`Writing::append`] gave in each table, by its name.
 pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("counters");
@@ -198,6 +200,52 @@ impl Writing<'_> {
         Ok(removed)
     }
 
+    /// Takes out the oldest records of a numbered table that are from before `cutoff`, at most `limit`;
+    /// how many. Each says when it was in `at`, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn remove_older<R>(
+        &self,
+        table: &Table<R>,
+        cutoff: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StorageFault> {
+        let mut open = self.0.open_table(table.definition())?;
+        let mut removed = 0;
+        while removed < limit {
+            let old = match open.first()? {
+                // What is not understood is as old as its neighbours.
+                Some((_, bytes)) => Dated::of(bytes.value()).is_none_or(|at| at < cutoff.as_millis()),
+                None => false,
+            };
+            if !old {
+                break;
+            }
+            open.pop_first()?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Takes out the oldest sessions of each service that began before `cutoff`, at most `limit` in
+    /// all; how many.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn remove_older_sessions(&self, cutoff: Timestamp, limit: usize) -> Result<usize, StorageFault> {
+        Ok(schema::remove_sessions(self.0, cutoff, limit)?)
+    }
+
+    /// Bytes that records and their pages take, whatever the size of the file. Looks at every page.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn used(&self) -> Result<u64, StorageFault> {
+        let stats = self.0.stats()?;
+        Ok(stats.allocated_pages() * stats.page_size() as u64)
+    }
+
     /// Writes a record under the next number, which orders records by age, and returns its key:
     /// twenty figures, so that text order is that of numbers. A number is never given twice, also
     /// where its record is gone.
@@ -214,6 +262,18 @@ impl Writing<'_> {
         let key = number_key(number);
         self.put(table, &key, record)?;
         Ok(key)
+    }
+}
+
+/// When something was, of whatever kind it is.
+#[derive(Deserialize)]
+struct Dated {
+    at: i64,
+}
+
+impl Dated {
+    fn of(bytes: &[u8]) -> Option<i64> {
+        serde_json::from_slice::<Self>(bytes).ok().map(|dated| dated.at)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redb::{Database, Durability};
+use redb::{CompactionError, Database, Durability};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -78,11 +78,19 @@ impl Writer {
             let mut batch = self.shared.take(patience);
             let done = batch.last && batch.is_clean();
             let (reads, jobs) = (std::mem::take(&mut batch.reads), std::mem::take(&mut batch.jobs));
+            let compactions = std::mem::take(&mut batch.compactions);
             let saved = self.save(batch);
             for (read, open) in reads {
                 self.answer(read, open);
             }
             self.work_on(jobs);
+            if !compactions.is_empty() {
+                let done = self.compact();
+                for answer in compactions {
+                    // Who asked may have gone away.
+                    let _ = answer.send(done);
+                }
+            }
             if saved && done {
                 return Ok(());
             }
@@ -164,6 +172,22 @@ impl Writer {
         for one in done {
             one.tell(if broken { Err(&self.reason) } else { Ok(()) });
         }
+    }
+
+    /// Makes the file as small as what is in it, where nobody reads a moment of its past.
+    fn compact(&mut self) -> bool {
+        let Some(database) = &mut self.database else { return false };
+        let done = guarded(|| match database.compact() {
+            Ok(done) => Ok(done),
+            Err(CompactionError::Storage(error)) => Err(error.into()),
+            // A backup is on its way: another time.
+            Err(_) => Ok(false),
+        });
+        done.unwrap_or_else(|fault| {
+            self.broke(&fault);
+            self.shared.fail(Batch::default(), &self.reason);
+            false
+        })
     }
 
     /// Opens the database again. It counts as open when a commit went through.

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::clock;
 use crate::domain::lifecycle::{Input, Policy};
 use crate::domain::time::{Moment, Timestamp};
@@ -11,7 +13,8 @@ use crate::domain::usage::UsageSample;
 use crate::domain::words::Phase;
 use crate::store::AskedBy;
 use crate::supervisor::actor::{Actor, Report};
-use crate::supervisor::journal::What;
+use crate::supervisor::handle::{Message, ServiceHandle};
+use crate::supervisor::journal::{Journal, What};
 
 /// When a service's usage is read first after it became ready, and then how often. While somebody
 /// watches, the fleet asks more often.
@@ -100,6 +103,28 @@ impl Sampling {
     /// When the next one is due.
     pub(super) fn due(&self) -> Option<Moment> {
         self.due
+    }
+}
+
+/// How often usage is read while somebody watches, and how far apart two services are read.
+const WATCHED_SAMPLE: Duration = Duration::from_secs(10);
+const APART: Duration = Duration::from_millis(20);
+
+/// Reads the usage of what is ready more often while somebody watches. While nobody does, nothing
+/// ticks.
+pub(super) async fn watch_usage(services: Arc<ArcSwap<Vec<ServiceHandle>>>, journal: Journal) {
+    loop {
+        journal.watched().await;
+        while journal.is_watched() {
+            let began = clock::now();
+            for service in services.load_full().iter() {
+                if service.phase() == Phase::Ready {
+                    service.send(Message::Sample);
+                    tokio::time::sleep(APART).await;
+                }
+            }
+            tokio::time::sleep(WATCHED_SAMPLE.saturating_sub(clock::now().since(began))).await;
+        }
     }
 }
 

@@ -17,15 +17,17 @@ use crate::domain::service::ServiceSpec;
 use crate::domain::words::{Phase, StopCause};
 use crate::metrics::{self, Live, ServiceMetrics};
 use crate::ports::{ContainerAction, ContainerEngine, ContainerEvent, Prober};
-use crate::store::{Activity, Remembered, Store};
+use crate::store::{Activity, Remembered, ServiceMemory, Store};
 use crate::supervisor::actor::{self, Tools};
+use crate::supervisor::awake;
 use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{HoldLimit, Message, ServiceHandle};
-use crate::supervisor::journal::Journal;
+use crate::supervisor::journal::{Journal, What};
 use crate::supervisor::keeper;
 use crate::supervisor::look;
 use crate::supervisor::news;
 pub use crate::supervisor::news::EngineStatus;
+use crate::supervisor::retention::{self, Limits};
 use crate::supervisor::rollup::{Counters, Rollups};
 use crate::supervisor::wake::Wakers;
 
@@ -60,6 +62,7 @@ pub struct Fleet {
     /// Counters live on when a service is let go and taken up again.
     metrics: Counters,
     rollups: Rollups,
+    history: watch::Sender<Option<Limits>>,
     unknown: Arc<ServiceMetrics>,
     remembered: Mutex<Remembered>,
     workers: usize,
@@ -141,6 +144,7 @@ impl Fleet {
             holds: Arc::new(HoldLimit::new(parts.max_held)),
             metrics: Arc::clone(&metrics),
             rollups: rollups.clone(),
+            history: watch::Sender::new(None),
             unknown: ServiceMetrics::new(ServiceName::unknown(), parts.workers, clock::now()),
             remembered: Mutex::new(parts.remembered),
             workers: parts.workers,
@@ -152,8 +156,12 @@ impl Fleet {
         let tasks = vec![
             tokio::spawn(keeper::keep(handles, parts.store, busy)),
             tokio::spawn(news::read(Arc::downgrade(&fleet), engine, status)),
-            tokio::spawn(journal.keep()),
+            tokio::spawn(journal.clone().keep()),
+            tokio::spawn(retention::keep(fleet.tools.store.clone(), fleet.history.subscribe())),
             tokio::spawn(rollups.keep()),
+            tokio::spawn(journal.clone().follow_engine(fleet.engine_status())),
+            tokio::spawn(journal.clone().follow_store(fleet.tools.store.watch_health())),
+            tokio::spawn(awake::watch_usage(Arc::clone(&fleet.handles), journal)),
         ];
         *lock(&fleet.tasks) = tasks;
         fleet
@@ -179,6 +187,7 @@ impl Fleet {
                 }
                 Some(changed) if changed.spec.container == spec.container => {
                     tracing::info!(service = %spec.name, "changed");
+                    self.journal.publish(Some(spec.name.clone()), What::Changed);
                     changed.handle.send(Message::Respec(Arc::clone(&spec)));
                     members.insert(spec.name.clone(), Member { spec, ..changed });
                 }
@@ -196,12 +205,24 @@ impl Fleet {
         let mut gone = Vec::new();
         for (name, member) in old {
             tell_let_go(&name, &member);
+            if !fresh.iter().any(|spec| spec.name == name) {
+                self.journal.publish(Some(name.clone()), What::Removed);
+            }
+            let left = member.handle.snapshot();
+            let memory = ServiceMemory {
+                keep_awake: left.keep_awake,
+                last_session: left.session.map(|session| (*session).clone()),
+                ..ServiceMemory::default()
+            };
+            // Should it come back: its container may be another one by then.
+            lock(&self.remembered).services.insert(name.clone(), memory);
             leaving.insert(member.spec.container.clone(), member.actor);
             gone.push(member.handle);
         }
         for spec in fresh {
             let before = leaving.remove(&spec.container);
             if tell_added {
+                self.journal.publish(Some(spec.name.clone()), What::Added);
                 tracing::info!(service = %spec.name, container = %spec.container, "added");
             }
             members.insert(spec.name.clone(), self.take_up(spec, before));
@@ -251,6 +272,11 @@ impl Fleet {
         let actor = actor::spawn(&handle, mailbox, self.tools.clone(), chronicle, before);
         handle.send(Message::Reconcile { done: None });
         Member { handle, spec, actor }
+    }
+
+    /// How much of the past is kept, from now on.
+    pub fn set_history(&self, limits: Limits) {
+        self.history.send_if_modified(|now| now.replace(limits) != Some(limits));
     }
 
     /// A new bound on the holds in all services together.

@@ -471,6 +471,12 @@ impl ServiceHandle {
         self.0.snapshot.borrow().clone()
     }
 
+    /// The phase alone, at less cost.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.0.snapshot.borrow().phase
+    }
+
     /// Every change of the service from now on.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Snapshot> {

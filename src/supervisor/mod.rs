@@ -14,6 +14,7 @@ pub mod logs;
 mod look;
 mod news;
 pub mod publish;
+pub mod retention;
 pub mod rollup;
 mod stop;
 mod wake;

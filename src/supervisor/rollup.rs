@@ -31,6 +31,9 @@ const TIMED_WAKES: usize = 500;
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
+/// All services together have records of their own, under a name that no service has.
+const ALL: &str = "";
+
 /// The key, in [`MARKS`], of the first day that has no record of its own yet.
 const OPEN_DAY: &str = "open_day";
 
@@ -235,9 +238,12 @@ impl Rollups {
             book.today_changed = false;
             (book.today.clone(), tidy)
         };
+        let mut all = Rollup::default();
+        grown.values().for_each(|grown| all.add(grown));
         let written = self.0.store.change(move |tables| {
-            for (name, grown) in &grown {
-                let key = record::key(hour(at), name.as_str());
+            let each = grown.iter().map(|(name, grown)| (name.as_str(), grown));
+            for (name, grown) in each.chain([(ALL, &all)]) {
+                let key = record::key(hour(at), name);
                 let mut sum: Rollup =
                     tables.get(&HOURS, &key)?.map(|record: RollupRecord| record.into()).unwrap_or_default();
                 sum.add(grown);
@@ -293,8 +299,9 @@ impl Rollups {
         to: Timestamp,
     ) -> Result<Vec<Rollup>, ChangeError<Infallible>> {
         let wanted = service.cloned();
-        let mut sums =
-            self.0.store.read(move |tables| Ok(sum_hours(tables, wanted.as_ref(), from, to)?)).await?;
+        let range = clamp(from, to, HOURS_KEPT);
+        let read = self.0.store.read(move |tables| Ok(sum_hours(tables, wanted.as_ref(), range)?));
+        let mut sums = read.await?;
         self.add_growth(&mut sums, service, from, to, hour);
         Ok(sums.into_values().collect())
     }
@@ -310,7 +317,8 @@ impl Rollups {
         to: Timestamp,
     ) -> Result<Vec<Rollup>, ChangeError<Infallible>> {
         let wanted = service.cloned();
-        let read = self.0.store.read(move |tables| Ok(sum_days(tables, wanted.as_ref(), from, to)?));
+        let range = clamp(from, to, DAYS_KEPT);
+        let read = self.0.store.read(move |tables| Ok(sum_days(tables, wanted.as_ref(), range)?));
         let mut sums = read.await?;
         self.add_growth(&mut sums, service, from, to, day);
         Ok(sums.into_values().collect())
@@ -381,17 +389,9 @@ fn sum(
     bucket: fn(Timestamp) -> i64,
     sums: &mut Sums,
 ) -> Result<(), StorageFault> {
-    if let Some(service) = service {
-        for start in starts(from, to, step) {
-            if let Some(record) = tables.get(table, &record::key(start, service.as_str()))? {
-                add(sums, bucket(Timestamp::from_millis(start)), &record.into());
-            }
-        }
-        return Ok(());
-    }
-    let (first, end) = (record::key(from, ""), record::key(to, ""));
-    for (key, record) in tables.scan(table, first.as_str()..end.as_str(), Order::Ascending, usize::MAX)? {
-        if let Some(start) = record::start(&key) {
+    let name = service.map_or(ALL, ServiceName::as_str);
+    for start in starts(from, to, step) {
+        if let Some(record) = tables.get(table, &record::key(start, name))? {
             add(sums, bucket(Timestamp::from_millis(start)), &record.into());
         }
     }
@@ -407,11 +407,9 @@ fn clamp(from: Timestamp, to: Timestamp, kept: i64) -> (i64, i64) {
 fn sum_hours(
     tables: &Reading<'_>,
     service: Option<&ServiceName>,
-    from: Timestamp,
-    to: Timestamp,
+    (from, to): (i64, i64),
 ) -> Result<Sums, StorageFault> {
     let mut sums = Sums::new();
-    let (from, to) = clamp(from, to, HOURS_KEPT);
     sum(tables, &HOURS, service, (from, to, HOUR), hour, &mut sums)?;
     Ok(sums)
 }
@@ -419,11 +417,9 @@ fn sum_hours(
 fn sum_days(
     tables: &Reading<'_>,
     service: Option<&ServiceName>,
-    from: Timestamp,
-    to: Timestamp,
+    (from, to): (i64, i64),
 ) -> Result<Sums, StorageFault> {
     let mut sums = Sums::new();
-    let (from, to) = clamp(from, to, DAYS_KEPT);
     let open = tables.get(&MARKS, OPEN_DAY)?.unwrap_or(i64::MIN);
     sum(tables, &DAYS, service, (from, to.min(open), DAY), day, &mut sums)?;
     // Of the days that are not over, and of those that nobody had time to add up yet.

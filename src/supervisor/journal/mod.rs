@@ -8,6 +8,7 @@
 mod event;
 mod record;
 mod saver;
+mod sources;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use crate::clock;
 use crate::domain::name::ServiceName;
 use crate::store::{ChangeError, Store};
 pub use event::{Event, What};
+pub(in crate::supervisor) use record::EVENTS;
 
 /// The newest events that are held in memory.
 const RING: usize = 512;
@@ -36,6 +38,8 @@ struct Inner {
     feed: broadcast::Sender<Arc<Event>>,
     /// Rung when there is something to save.
     bell: Notify,
+    /// Rung when somebody begins to follow.
+    watched: Notify,
     dropped: AtomicU64,
     store: Store,
 }
@@ -62,6 +66,7 @@ impl Journal {
             ring: Mutex::new(ring),
             feed: broadcast::Sender::new(FEED),
             bell: Notify::new(),
+            watched: Notify::new(),
             dropped: AtomicU64::new(0),
             store,
         }))
@@ -96,7 +101,14 @@ impl Journal {
     /// [`Journal::since`].
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.0.feed.subscribe()
+        let feed = self.0.feed.subscribe();
+        self.0.watched.notify_one();
+        feed
+    }
+
+    /// Returns when somebody has begun to follow.
+    pub(super) async fn watched(&self) {
+        self.0.watched.notified().await;
     }
 
     /// Whether anybody follows the events at the moment: a dashboard is open.

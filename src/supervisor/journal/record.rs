@@ -12,11 +12,11 @@ use crate::store::{AskedBy, Table};
 use crate::supervisor::journal::{Event, What};
 
 /// Events under their numbers.
-pub(super) const EVENTS: Table<EventRecord> = Table::new("events");
+pub(in crate::supervisor) const EVENTS: Table<EventRecord> = Table::new("events");
 
 /// Times are milliseconds since the Unix epoch, durations are microseconds.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct EventRecord {
+pub(in crate::supervisor) struct EventRecord {
     at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     service: Option<String>,

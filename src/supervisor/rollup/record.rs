@@ -25,11 +25,6 @@ pub(super) fn parts(key: &str) -> Option<(i64, &str)> {
     Some((start.parse().ok()?, service))
 }
 
-/// The start of a key.
-pub(super) fn start(key: &str) -> Option<i64> {
-    parts(key).map(|(start, _)| start)
-}
-
 /// Times in seconds, memory in byte-seconds. What is zero is left out.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -155,6 +155,7 @@ fn the_configuration_alone_makes_the_same_text() {
         caddy: config(),
         docker: DockerConfig { labels: false, ..Config::default().docker },
         log: LogConfig { level: tracing::Level::INFO, format: LogFormat::Text, access: false },
+        history: Config::default().history,
         shutdown: ShutdownConfig { grace: std::time::Duration::ZERO, stop_services: false },
         services: vec![service],
     };

@@ -50,6 +50,10 @@ struct World {
     demands: BTreeMap<DemandId, Fate>,
     idle_stops: u32,
     starts: u32,
+    /// Kept awake until then.
+    kept: Option<Moment>,
+    /// Idle stops that had to wait for that.
+    late_stops: u32,
 }
 
 impl World {
@@ -69,12 +73,19 @@ impl World {
             demands: BTreeMap::new(),
             idle_stops: 0,
             starts: 0,
+            kept: None,
+            late_stops: 0,
         }
     }
 
     fn step(&mut self, input: Input) {
         if let Input::Demand(id) = input {
             self.demands.insert(id, Fate::Waiting);
+        }
+        match input {
+            Input::KeepAwake(until) => self.kept = until,
+            Input::Stop(StopCause::Manual) => self.kept = None,
+            _ => {}
         }
         let effects = self.machine.step(self.now, input);
         for effect in effects {
@@ -111,6 +122,9 @@ impl World {
                         Duration::ZERO
                     };
                     assert!(self.now >= self.quiet_since + after, "stopped early");
+                    assert!(self.kept.is_none_or(|kept| self.now >= kept), "stopped while it is kept awake");
+                    self.late_stops +=
+                        u32::from(self.kept.is_some_and(|kept| kept > self.quiet_since + after));
                     if self.container == Box_::Running {
                         assert!(
                             self.now >= self.ready_since + self.policy.min_awake,
@@ -281,6 +295,10 @@ impl World {
             (_, 13) if argument.is_multiple_of(4) => self.step(Input::Stop(StopCause::Manual)),
             (_, 13) if argument % 4 == 1 => self.step(Input::Wake(WakeCause::Manual)),
             (_, 13) if argument % 4 == 2 => self.step(Input::Wake(WakeCause::Request)),
+            (_, 13) if argument == 3 => self.step(Input::KeepAwake(Some(self.now + Duration::from_secs(3)))),
+            (_, 13) if argument == 7 => self.step(Input::KeepAwake(Some(self.now + Duration::from_secs(30)))),
+            (_, 13) if argument == 11 => self.step(Input::KeepAwake(None)),
+            (_, 13) => self.step(Input::Restart),
             _ => self.pass_to_deadline(),
         }
     }
@@ -295,7 +313,7 @@ impl World {
         }
         self.leases = 0;
         self.quiet_since = self.quiet_since.max(self.now);
-        for _ in 0..12 {
+        for _ in 0..16 {
             match self.current {
                 Some((_, Order::Wake(_))) => self.end_wake(0),
                 Some((_, Order::Stop(..))) => self.end_stop(2),
@@ -342,6 +360,7 @@ fn walks_reach_the_corners() {
     let mut runner = TestRunner::deterministic();
     let mut twice_idle = 0;
     let mut refused = 0;
+    let mut late = 0;
     for _ in 0..500 {
         let (policy, choices) =
             (policies(), prop::collection::vec(any::<u8>(), 79..80)).new_tree(&mut runner).unwrap().current();
@@ -350,9 +369,11 @@ fn walks_reach_the_corners() {
             world.act(*choice, number as u64);
         }
         twice_idle += u32::from(world.idle_stops >= 2 && world.starts >= 2);
+        late += u32::from(world.late_stops > 0);
         refused += u32::from(world.demands.values().any(|fate| *fate == Fate::Refused));
     }
     assert!(twice_idle > 50, "only {twice_idle} of 500 walks slept twice");
+    assert!(late > 20, "only {late} of 500 walks slept late because somebody had kept them awake");
     assert!(refused > 50, "only {refused} of 500 walks refused anybody");
 }
 
