@@ -65,7 +65,7 @@ fn a_newcomer_makes_the_first_user_and_sees_a_wake_without_a_reload() {
     set_up(&dock, &browser);
     browser.go(&address(&dock, &link));
     assert!(browser.source().contains("was used already"), "the link is good once");
-    log_in(&dock, &browser, "anna");
+    browser.go(&address(&dock, "/"));
     log_in(&dock, &other, "anna");
     assert!(phase(&browser, "asleep") && phase(&other, "asleep"));
     for browser in [&browser, &other] {
@@ -94,11 +94,11 @@ fn a_newcomer_makes_the_first_user_and_sees_a_wake_without_a_reload() {
 #[test]
 fn a_bad_form_says_what_is_wrong_beside_the_field() {
     let _turn = shared();
-    let app = App::builder("form").create();
+    let (app, other) = (App::builder("form").create(), App::builder("form-new").create());
     let dock = dock(app.name());
     let browser = Browser::open(Manner::default());
     set_up(&dock, &browser);
-    browser.go(&address(&dock, &format!("/new?container={}", app.name())));
+    browser.go(&address(&dock, &format!("/new?container={}", other.name())));
     assert_eq!(
         browser.evaluate("return document.getElementById('f-port').value"),
         "8080",
@@ -130,17 +130,18 @@ fn without_script_everything_works_by_forms_and_roles_hold() {
     let browser = Browser::open(Manner { no_script: true, width: None });
     set_up(&dock, &browser);
     browser.press("[formaction='/services/shop/wake']");
-    assert!(browser.source().contains("shop is being woken"));
+    until(&browser, "it is said", |browser| browser.source().contains("shop is being woken"));
     dock.wait_phase("shop", "ready", Duration::from_secs(20));
     browser.go(&address(&dock, "/services/shop"));
     browser.press("#keeps .btn:not([formaction])");
-    assert!(browser.source().contains("Let it sleep again"), "{}", browser.source());
+    until(&browser, "it is kept awake", |browser| browser.source().contains("Let it sleep again"));
     browser.go(&address(&dock, "/users"));
     browser.fill("#username", "ben");
     browser.fill("#password", PASSWORD);
     browser.press("main form button");
-    assert!(browser.source().contains("ben may log in now"));
+    until(&browser, "there is ben", |browser| browser.source().contains("ben may log in now"));
     browser.press("form[action='/logout'] button");
+    until(&browser, "logged out", |browser| browser.address().ends_with("/login"));
 
     let viewer = Browser::open(Manner::default());
     log_in(&dock, &viewer, "ben");
