@@ -69,6 +69,9 @@ packages() {
   }
 }
 
+# Debian's Python comes without what makes an environment for one program.
+python() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages Python python3-venv; }
+
 need() { have "$1" || packages "$1" "${@:2}"; }
 
 # A linker, and the C library to link the demo statically with.
@@ -432,6 +435,7 @@ tests() {
   need chromedriver chromium-driver
   need ip iproute2
   need go golang-go
+  python
   need node nodejs
   need npm npm
   caddy_program

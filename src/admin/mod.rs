@@ -2,7 +2,7 @@
 //! whether a host is ours.
 //!
 //! It has listeners and a runtime of its own, so that a saturated data plane still answers here.
-//! Every request passes [`door`], which holds it against the one table in [`access`].
+//! Every request passes the door, which holds it against the one table in [`access`].
 
 pub mod access;
 pub mod api;

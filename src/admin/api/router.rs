@@ -30,7 +30,7 @@ impl ApiRouter {
         Self::default()
     }
 
-    /// The operations of one path that answer with JSON; written with [`crate::admin::api::at!`].
+    /// The operations of one path that answer with JSON; written with `at!`.
     #[must_use]
     pub fn json(self, (path, methods, describe): (&str, MethodRouter<AdminState>, Describe)) -> Self {
         self.any((path, methods.route_layer(middleware::from_fn(json_only)), describe))
