@@ -9,15 +9,20 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 
-use crate::proxy::connection;
-use crate::proxy::io::{Peer, Socket};
-use crate::proxy::plane::Stage;
-use crate::proxy::worker::{Post, Worker};
+use crate::proxy::downstream::peer::Peer;
+use crate::proxy::downstream::socket::Socket;
+use crate::proxy::drain::Stage;
+use crate::proxy::serve;
+use crate::proxy::worker::Worker;
 
 /// What a connection over a limit has, to ask for something and to be told that it is.
 const TOLD_IN: Duration = Duration::from_secs(2);
 /// The first and the longest pause after an error that a retry at once would only repeat.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// An accepted socket on its way to the worker that serves it: whether it is a unix socket, and
+/// who is at its other end.
+pub(super) type Post = (OwnedFd, bool, Peer);
 
 /// Accepts from a socket of this worker's own until the drain begins.
 pub(super) async fn own(worker: Rc<Worker>, socket: OwnedFd, unix: bool) {
@@ -57,12 +62,12 @@ pub(super) async fn dealt(worker: Rc<Worker>, mut mailbox: mpsc::UnboundedReceiv
 fn serve(worker: &Rc<Worker>, socket: Socket, peer: Peer) {
     match worker.admit(&peer) {
         Ok(permit) => {
-            tokio::task::spawn_local(connection::serve(Rc::clone(worker), socket, peer, Some(permit)));
+            tokio::task::spawn_local(serve::serve(Rc::clone(worker), socket, peer, Some(permit)));
         }
         // Whoever is inside goes on unhurt. Most are told why they are not; no more than that.
         Err(_) => {
             if let Some(turned_away) = worker.turn_away() {
-                let serve = connection::serve(Rc::clone(worker), socket, peer, None);
+                let serve = serve::serve(Rc::clone(worker), socket, peer, None);
                 tokio::task::spawn_local(async move {
                     let _ = tokio::time::timeout(TOLD_IN, serve).await;
                     drop(turned_away);

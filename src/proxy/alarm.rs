@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::Sleep;
 
@@ -31,6 +32,14 @@ impl Alarm {
             *rings = deadline;
             sleep.as_mut().reset(clock::instant(deadline));
         }
+    }
+}
+
+/// Waits for `patience` at most; without one, for as long as it takes.
+pub(super) async fn within<F: Future>(patience: Option<Duration>, future: F) -> Option<F::Output> {
+    match patience {
+        Some(patience) => tokio::time::timeout(patience, future).await.ok(),
+        None => Some(future.await),
     }
 }
 

@@ -8,25 +8,26 @@ use http::{HeaderMap, HeaderValue, Request};
 
 use crate::clock;
 use crate::config::ProxyLimits;
-use crate::proxy::ask;
+use crate::proxy::downstream::frames::Frames;
+use crate::proxy::downstream::peer;
+use crate::proxy::exchange::ask;
+use crate::proxy::exchange::service;
 use crate::proxy::fields;
-use crate::proxy::frames::Frames;
 use crate::proxy::grammar::Bounds;
 use crate::proxy::grammar::head::{Framing, HeadReader};
 use crate::proxy::grammar::requests::{Requests, Step};
-use crate::proxy::interim;
-use crate::proxy::io;
-use crate::proxy::service;
+use crate::proxy::host::Host;
+use crate::proxy::upstream::interim;
 
 /// Who is at the other end of a connection, as it is kept for all requests on it.
 #[derive(Debug)]
-pub struct Peer(io::Peer);
+pub struct Peer(peer::Peer);
 
 impl Peer {
     /// `None`: a unix socket.
     #[must_use]
     pub fn new(address: Option<SocketAddr>) -> Self {
-        Self(address.map_or_else(io::Peer::local, io::Peer::remote))
+        Self(address.map_or_else(peer::Peer::local, peer::Peer::remote))
     }
 }
 
@@ -91,7 +92,7 @@ pub fn interims<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
 /// The host of an authority, as it is routed.
 #[must_use]
 pub fn host(authority: &str) -> Option<String> {
-    ask::Host::read(authority).map(|host| host.as_str().to_owned())
+    Host::read(authority).map(|host| host.as_str().to_owned())
 }
 
 /// The host that a whole request is routed by; `None` where the request is refused.
@@ -108,7 +109,7 @@ pub fn kind<B: http_body::Body>(request: &Request<B>) -> [bool; 4] {
         ask::wants_upgrade(request),
         ask::is_navigation(request),
         ask::is_prefetch(headers),
-        ask::reads_trailers(headers),
+        fields::reads_trailers(headers),
     ]
 }
 
@@ -131,7 +132,7 @@ pub fn rewrite_request(
 
 /// Makes the fields of an answer those of this hop.
 pub fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
-    service::rewrite_response(headers, waited);
+    fields::rewrite_response(headers, waited);
 }
 
 /// The parameter `path` of the query of the waiting page's own requests.

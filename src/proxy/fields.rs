@@ -1,12 +1,12 @@
 //! Rewriting header fields in place: what ends at a hop, and what we say about the client.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, Entry, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::proxy::ask::reads_trailers;
-use crate::proxy::io::Peer;
+use crate::proxy::downstream::peer::Peer;
 use crate::proxy::settings::ProxySettings;
 
 pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -14,6 +14,8 @@ pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-for
 pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) static X_WAKEDOCK: HeaderName = HeaderName::from_static("x-wakedock");
+
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// How many fields `rewrite_request` adds at the most, `Host`, `TE` and `Connection` among them.
 const OURS: usize = 7;
@@ -200,6 +202,32 @@ pub(super) fn request_id(
         }
     }
     new()
+}
+
+/// Makes the fields of an answer those of this hop.
+pub(super) fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
+    strip_hop_by_hop(headers);
+    headers.remove(&X_WAKEDOCK);
+    if let Some(waited) = waited {
+        let timing = format!("wake;dur={:.1}", waited.as_secs_f64() * 1000.0);
+        if let Ok(timing) = HeaderValue::try_from(timing) {
+            headers.append(SERVER_TIMING.clone(), timing);
+        }
+    }
+}
+
+/// Whether one of the comma-separated words of these fields is `word`.
+pub(super) fn has_word(headers: &HeaderMap, field: &http::HeaderName, word: &str) -> bool {
+    headers.get_all(field).iter().any(|line| {
+        line.as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|part| part.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
+
+/// Whether the client says that it reads trailers.
+pub(super) fn reads_trailers(headers: &HeaderMap) -> bool {
+    headers.contains_key(TE) && has_word(headers, &TE, "trailers")
 }
 
 #[cfg(test)]

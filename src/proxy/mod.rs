@@ -7,57 +7,41 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`listen`] | binds addresses and takes over inherited sockets |
-//! | [`plane`] | starts the workers, drains them |
-//! | `worker`, `accept` | one runtime, its sockets, its connections |
-//! | `crowd` | how many connections there may be |
-//! | `connection`, `io` | one downstream connection: its protocol, its socket |
-//! | `driver`, `parked`, `alarm` | its time limits, its rest, its end |
-//! | `grammar`, `guard` | what is HTTP/1, and keeping everything else from hyper |
-//! | `http2`, `frames`, `stream` | what HTTP/2 is granted, floods, a single stream's end |
-//! | `sips` | how much of a body is read at once |
-//! | `ask`, `fields` | what a request asks for; the fields that are rewritten |
-//! | `service` | the way of one request: route, admit, forward, count |
-//! | `cold`, `events`, `pages` | while there is no lease |
-//! | `forward`, `answer`, `interim`, `dial`, `pool`, `body` | to the upstream and back |
-//! | `tunnel`, `extended` | upgraded streams; WebSockets over HTTP/2 |
-//! | `respond` | every answer of our own |
+//! | [`plane`], `drain` | starts the workers, and ends them |
+//! | `run`, `accept`, `crowd` | one worker's sockets; how many connections there may be |
+//! | `serve` | one connection: which protocol it speaks, to its end |
+//! | `exchange` | one request: what it asks for, and every answer |
+//! | `worker` | what the tasks of one worker share |
+//! | `upstream` | to the application and back |
+//! | `downstream` | the client's socket, HTTP/1 and HTTP/2 on it, its time limits |
+//! | `grammar` | what is HTTP/1 |
+//! | `fields`, `host`, `trouble` | header fields that are rewritten; hosts; what can go wrong |
+//! | `sips`, `alarm` | how much of a body is read at once; deadlines |
+//!
+//! Arrows point down this list, and from each folder's files to those below.
 
 mod accept;
 mod alarm;
-mod answer;
-mod ask;
 #[doc(hidden)]
 pub mod bench;
-mod body;
-mod cold;
-mod connection;
 mod crowd;
-mod dashboard;
-mod dial;
-mod driver;
-mod events;
-mod extended;
+mod downstream;
+mod drain;
+mod exchange;
 mod fields;
-mod forward;
-mod frames;
 mod grammar;
-mod guard;
-mod http2;
-mod interim;
-mod io;
+mod host;
 pub mod listen;
-mod pages;
-mod parked;
 pub mod plane;
-mod pool;
-mod respond;
-mod service;
+mod run;
+mod serve;
 pub mod settings;
 mod sips;
-mod stream;
-mod tunnel;
+mod trouble;
+mod upstream;
 mod worker;
 
 pub use listen::{BindError, Bound, BoundAddress, bind};
-pub use plane::{DataPlane, DrainOutcome, Routes};
+pub use plane::{DataPlane, DrainOutcome};
 pub use settings::{Dashboard, ProxySettings};
+pub use worker::Routes;

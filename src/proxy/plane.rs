@@ -9,18 +9,16 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
-use crate::domain::route::RouteTable;
-use crate::domain::time::Moment;
 use crate::local_socket::SocketFile;
 use crate::metrics::{Cuts, ServiceMetrics};
+use crate::proxy::accept::Post;
 use crate::proxy::crowd::Counted;
+use crate::proxy::drain::Stage;
 use crate::proxy::listen::{Bound, Sockets};
+use crate::proxy::run;
+use crate::proxy::run::Ingress;
 use crate::proxy::settings::ProxySettings;
-use crate::proxy::worker::{self, Ingress, Post};
-use crate::supervisor::handle::ServiceHandle;
-
-/// Host and path to service, replaced as a whole when the services change.
-pub type Routes = Arc<ArcSwap<RouteTable<ServiceHandle>>>;
+use crate::proxy::worker::{Common, Routes};
 
 /// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,27 +27,6 @@ pub enum DrainOutcome {
     Finished,
     /// The grace period was over first: so many connections were cut.
     TimedOut { connections: usize },
-}
-
-/// Whether the plane serves, or ends and by when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    Serving,
-    Draining { until: Moment },
-}
-
-/// What the workers have in common.
-#[derive(Debug, Clone)]
-pub(super) struct Common {
-    pub(super) routes: Routes,
-    pub(super) settings: Arc<ArcSwap<ProxySettings>>,
-    /// Counts requests for hosts that nobody has.
-    pub(super) unknown: Arc<ServiceMetrics>,
-    /// Counts what is closed for a limit.
-    pub(super) cuts: Cuts,
-    /// Connections that are open, in all workers.
-    pub(super) connections: Arc<Counted>,
-    pub(super) stage: watch::Receiver<Stage>,
 }
 
 /// The running data plane: one thread with one runtime per worker.
@@ -107,11 +84,11 @@ impl DataPlane {
             let common = common.clone();
             // A local runtime cannot leave its thread, so it is built there.
             let thread = std::thread::Builder::new().name(format!("proxy-{index}")).spawn(move || {
-                match worker::runtime() {
+                match run::runtime() {
                     Err(error) => drop(started.send(Err(error))),
                     Ok(runtime) => {
                         drop(started.send(Ok(())));
-                        let left = worker::run(runtime, index, common, ingress);
+                        let left = run::run(runtime, index, common, ingress);
                         // Nobody waits where the plane was dropped.
                         let _ = finished.send(left);
                     }

@@ -1,63 +1,52 @@
 //! One worker: a thread, its single-threaded runtime, its upstream pool and its connections.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
-use tokio::runtime::{LocalOptions, LocalRuntime};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::watch;
 
 use crate::clock;
 use crate::domain::route::RouteTable;
 use crate::domain::words::Limit;
 use crate::metrics::{Cuts, ServiceMetrics};
-use crate::proxy::accept;
 use crate::proxy::crowd::{Counted, Place};
-use crate::proxy::io::Peer;
-use crate::proxy::plane::{Common, Routes, Stage};
-use crate::proxy::pool::Pool;
+use crate::proxy::downstream::peer::Peer;
+use crate::proxy::drain::Open;
+use crate::proxy::drain::Stage;
 use crate::proxy::settings::ProxySettings;
+use crate::proxy::upstream::pool::Pool;
 use crate::supervisor::handle::ServiceHandle;
 
-/// How often idle upstream connections are looked through.
-const SWEEP: Duration = Duration::from_secs(5);
 /// What an upgraded stream reads in one go, whatever their number: the buffer is the worker's.
 pub(super) const SCRATCH: usize = 64 * 1024;
 
 /// How many connections over a limit are told so at a time; what comes beside them is closed.
 const MOST_TOLD: usize = 32;
 
-/// An accepted socket on its way to the worker that serves it: whether it is a unix socket, and
-/// who is at its other end.
-pub(super) type Post = (OwnedFd, bool, Peer);
+/// Host and path to service, replaced as a whole when the services change.
+pub type Routes = Arc<ArcSwap<RouteTable<ServiceHandle>>>;
 
-/// Where a worker gets its connections from.
-pub(super) struct Ingress {
-    /// Listening sockets of its own.
-    pub(super) own: Vec<(OwnedFd, bool)>,
-    /// Listening sockets whose connections it deals out to all workers (the first worker only).
-    pub(super) dealt: Vec<(OwnedFd, bool, Vec<mpsc::UnboundedSender<Post>>)>,
-    /// Connections that were dealt to it.
-    mailbox: mpsc::UnboundedReceiver<Post>,
-}
-
-impl Ingress {
-    pub(super) fn new(mailbox: mpsc::UnboundedReceiver<Post>) -> Self {
-        Self { own: Vec::new(), dealt: Vec::new(), mailbox }
-    }
+/// What the workers have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) routes: Routes,
+    pub(super) settings: Arc<ArcSwap<ProxySettings>>,
+    /// Counts requests for hosts that nobody has.
+    pub(super) unknown: Arc<ServiceMetrics>,
+    /// Counts what is closed for a limit.
+    pub(super) cuts: Cuts,
+    /// Connections that are open, in all workers.
+    pub(super) connections: Arc<Counted>,
+    pub(super) stage: watch::Receiver<Stage>,
 }
 
 /// What the tasks of one worker share. Nothing in it is ever seen by another thread.
 pub(super) struct Worker {
     pub(super) index: usize,
-    pub(super) pool: Pool,
+    pub(super) pool: Rc<Pool>,
     pub(super) open: Rc<Open>,
     pub(super) unknown: Arc<ServiceMetrics>,
     pub(super) cuts: Cuts,
@@ -81,11 +70,11 @@ struct Settings {
 }
 
 impl Worker {
-    fn new(index: usize, common: &Common) -> Self {
+    pub(super) fn new(index: usize, common: &Common) -> Self {
         let settings = common.settings.load_full();
         Self {
             index,
-            pool: Pool::default(),
+            pool: Rc::default(),
             open: Rc::default(),
             unknown: Arc::clone(&common.unknown),
             cuts: common.cuts.clone(),
@@ -183,167 +172,13 @@ pub(super) struct Permit {
 
 impl Permit {
     fn new(place: Place, open: &Rc<Open>) -> Self {
-        open.connections.set(open.connections.get() + 1);
+        open.connected();
         Self { _place: place, open: Rc::clone(open) }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.open.connections.set(self.open.connections.get() - 1);
-        self.open.look();
-    }
-}
-
-/// What is open in this worker, and who must hear of a drain.
-#[derive(Default)]
-pub(super) struct Open {
-    connections: Cell<usize>,
-    acceptors: Cell<usize>,
-    draining: Cell<bool>,
-    wakers: RefCell<HashMap<u64, Waker>>,
-    next: Cell<u64>,
-    changed: Notify,
-}
-
-impl Open {
-    /// Whether connections should end after their current request.
-    pub(super) fn draining(&self) -> bool {
-        self.draining.get()
-    }
-
-    /// Has the waker called when the drain begins.
-    pub(super) fn call(self: &Rc<Self>, waker: Waker) -> Call {
-        let id = self.next.get();
-        self.next.set(id + 1);
-        self.wakers.borrow_mut().insert(id, waker);
-        Call { open: Rc::clone(self), id }
-    }
-
-    fn drain(&self) {
-        self.draining.set(true);
-        for waker in self.wakers.borrow().values() {
-            waker.wake_by_ref();
-        }
-    }
-
-    fn look(&self) {
-        if self.draining.get() {
-            self.changed.notify_one();
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.connections.get() == 0 && self.acceptors.get() == 0
-    }
-}
-
-/// A connection's place among those that hear of the drain.
-pub(super) struct Call {
-    open: Rc<Open>,
-    id: u64,
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.open.wakers.borrow_mut().remove(&self.id);
-    }
-}
-
-/// Counted while a task still accepts connections.
-struct Accepting(Rc<Open>);
-
-impl Accepting {
-    fn new(open: &Rc<Open>) -> Self {
-        open.acceptors.set(open.acceptors.get() + 1);
-        Self(Rc::clone(open))
-    }
-}
-
-impl Drop for Accepting {
-    fn drop(&mut self) {
-        self.0.acceptors.set(self.0.acceptors.get() - 1);
-        self.0.look();
-    }
-}
-
-pub(super) fn runtime() -> io::Result<LocalRuntime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
-}
-
-/// Runs one worker until it is drained. Says how many connections it had to cut.
-pub(super) fn run(runtime: LocalRuntime, index: usize, common: Common, ingress: Ingress) -> usize {
-    runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(index, &common));
-        // A panic ends the task it happens in, one connection or one HTTP/2 stream, and no other.
-        for (socket, unix) in ingress.own {
-            let (worker, counted) = (Rc::clone(&worker), Accepting::new(&worker.open));
-            tokio::task::spawn_local(async move {
-                accept::own(worker, socket, unix).await;
-                drop(counted);
-            });
-        }
-        for (socket, unix, posts) in ingress.dealt {
-            let (stage, counted) = (worker.stage.clone(), Accepting::new(&worker.open));
-            tokio::task::spawn_local(async move {
-                accept::deal(stage, socket, unix, posts).await;
-                drop(counted);
-            });
-        }
-        let (receiver, counted) = (Rc::clone(&worker), Accepting::new(&worker.open));
-        tokio::task::spawn_local(async move {
-            accept::dealt(receiver, ingress.mailbox).await;
-            drop(counted);
-        });
-        let sweeper = Rc::clone(&worker);
-        tokio::task::spawn_local(async move {
-            loop {
-                tokio::time::sleep(SWEEP).await;
-                sweeper.pool.sweep(clock::now());
-            }
-        });
-        until_drained(&worker).await
-    })
-}
-
-async fn until_drained(worker: &Worker) -> usize {
-    let mut stage = worker.stage.clone();
-    let until = loop {
-        if let Stage::Draining { until } = *stage.borrow_and_update() {
-            break until;
-        }
-        if stage.changed().await.is_err() {
-            // The plane was dropped without a drain: nobody grants any grace.
-            break clock::now();
-        }
-    };
-    worker.open.drain();
-    let all_gone = async {
-        while !worker.open.is_empty() {
-            worker.open.changed.notified().await;
-        }
-    };
-    // Time over: what is left falls with the runtime.
-    let _ = tokio::time::timeout_at(clock::instant(until), all_gone).await;
-    worker.open.connections.get()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the data plane relies on: a connection is a task, and falls alone.
-    #[test]
-    fn a_panic_ends_its_own_task_and_no_other() {
-        let runtime = runtime().unwrap();
-        runtime.block_on(async {
-            let falls = tokio::task::spawn_local(async { panic!("on purpose") });
-            let goes_on = tokio::task::spawn_local(async {
-                tokio::task::yield_now().await;
-                "fine"
-            });
-            assert!(falls.await.unwrap_err().is_panic());
-            assert_eq!(goes_on.await.unwrap(), "fine");
-        });
+        self.open.disconnected();
     }
 }

@@ -1,8 +1,8 @@
 //! The target of a request (RFC 9112, 3.2).
 
-use crate::proxy::ask::Host;
 use crate::proxy::grammar::Violation;
 use crate::proxy::grammar::classes::{path, query};
+use crate::proxy::host::Host;
 
 /// Checks a target: origin-form, absolute-form, or the asterisk of `OPTIONS`.
 ///

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
@@ -19,35 +19,36 @@ use crate::config::ProxyTimeouts;
 use crate::domain::time::Moment;
 use crate::domain::words::Limit;
 use crate::proxy::alarm::Alarm;
-use crate::proxy::body::ResponseBody;
-use crate::proxy::connection::LINGER;
-use crate::proxy::http2::{self, Counted};
-use crate::proxy::io::{ConnState, Doing, Downstream};
-use crate::proxy::stream::Streams;
-use crate::proxy::worker::{Call, Open};
+use crate::proxy::downstream::http2::{self, Counted};
+use crate::proxy::downstream::io::Downstream;
+use crate::proxy::downstream::state::{ConnState, Doing};
+use crate::proxy::downstream::stream::Streams;
+use crate::proxy::drain::{Call, LINGER, Open};
 
 /// After so long without a request, a connection over HTTP/1 is parked: hyper's part of it, with
 /// its buffers, is made anew when the next one comes. Clients that ask more often never pay for it.
 const BUSY: Duration = Duration::from_millis(250);
 
 /// A hyper connection that can be told to end after its current requests.
-pub(super) trait Graceful: Future<Output = hyper::Result<()>> {
+pub(in crate::proxy) trait Graceful: Future<Output = hyper::Result<()>> {
     fn graceful(self: Pin<&mut Self>);
 }
 
-impl<S> Graceful for http1::UpgradeableConnection<TokioIo<Downstream>, S>
+impl<S, B> Graceful for http1::UpgradeableConnection<TokioIo<Downstream>, S>
 where
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data: 'static, Error: std::error::Error + Send + Sync + 'static> + 'static,
 {
     fn graceful(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
 
-impl<S> Graceful for hyper::server::conn::http2::Connection<TokioIo<Counted>, S, Streams>
+impl<S, B> Graceful for hyper::server::conn::http2::Connection<TokioIo<Counted>, S, Streams>
 where
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S::Future: 'static,
+    B: Body<Data: 'static, Error: std::error::Error + Send + Sync + 'static> + 'static,
 {
     fn graceful(self: Pin<&mut Self>) {
         self.graceful_shutdown();
@@ -55,14 +56,14 @@ where
 }
 
 /// How a connection left its driver.
-pub(super) enum Outcome<C> {
+pub(in crate::proxy) enum Outcome<C> {
     Ended,
     /// It has nothing to do, and until when it may.
     Parked(C, Option<Moment>),
 }
 
 /// Drives a hyper connection under our time limits.
-pub(super) struct Driver<C> {
+pub(in crate::proxy) struct Driver<C> {
     /// `None`: it was given away.
     hyper: Option<Pin<Box<C>>>,
     state: Arc<ConnState>,
@@ -88,7 +89,7 @@ pub(super) struct Driver<C> {
 }
 
 impl<C: Graceful> Driver<C> {
-    pub(super) fn new(
+    pub(in crate::proxy) fn new(
         hyper: C,
         state: Arc<ConnState>,
         open: &Rc<Open>,

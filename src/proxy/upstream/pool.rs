@@ -15,19 +15,28 @@ use crate::clock;
 use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
 use crate::proxy::alarm::Alarm;
-use crate::proxy::body::RequestBody;
-use crate::proxy::connection::Local;
-use crate::proxy::interim::Taker;
-use crate::proxy::worker::Worker;
+use crate::proxy::upstream::interim::Taker;
+use crate::proxy::upstream::upload::RequestBody;
+
+/// Lets hyper run its tasks on this worker.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::proxy) struct Local;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, task: F) {
+        // As it is: a block around it would be twice its size.
+        drop(tokio::task::spawn_local(task));
+    }
+}
 
 /// An HTTP/1.1 connection to an upstream.
-pub(super) struct Http1 {
-    pub(super) sender: http1::SendRequest<RequestBody>,
-    pub(super) taker: Taker,
+pub(in crate::proxy) struct Http1 {
+    pub(in crate::proxy) sender: http1::SendRequest<RequestBody>,
+    pub(in crate::proxy) taker: Taker,
     /// For the time limits of the requests on it, one after the other.
-    pub(super) alarm: Alarm,
+    pub(in crate::proxy) alarm: Alarm,
     /// The task that drives it.
-    pub(super) task: AbortHandle,
+    pub(in crate::proxy) task: AbortHandle,
 }
 
 impl Drop for Http1 {
@@ -41,11 +50,11 @@ impl Drop for Http1 {
 }
 
 /// What drives an HTTP/2 connection, until it ends.
-pub(super) type Driver = Option<http2::Connection<TokioIo<TcpStream>, RequestBody, Local>>;
+pub(in crate::proxy) type Driver = Option<http2::Connection<TokioIo<TcpStream>, RequestBody, Local>>;
 
 /// An HTTP/2 connection to an upstream, shared by its streams: whoever has it has one of them.
 #[derive(Clone)]
-pub(super) struct Http2(Rc<Line>);
+pub(in crate::proxy) struct Http2(Rc<Line>);
 
 struct Line {
     sender: http2::SendRequest<RequestBody>,
@@ -53,11 +62,14 @@ struct Line {
 }
 
 impl Http2 {
-    pub(super) fn new(sender: http2::SendRequest<RequestBody>, driver: &Rc<RefCell<Driver>>) -> Self {
+    pub(in crate::proxy) fn new(
+        sender: http2::SendRequest<RequestBody>,
+        driver: &Rc<RefCell<Driver>>,
+    ) -> Self {
         Self(Rc::new(Line { sender, driver: Rc::clone(driver) }))
     }
 
-    pub(super) fn sender(&self) -> http2::SendRequest<RequestBody> {
+    pub(in crate::proxy) fn sender(&self) -> http2::SendRequest<RequestBody> {
         self.0.sender.clone()
     }
 
@@ -81,7 +93,7 @@ impl Http2 {
 }
 
 /// A connection that a request has taken.
-pub(super) enum Channel {
+pub(in crate::proxy) enum Channel {
     Http1(Http1),
     Http2(Http2),
 }
@@ -97,7 +109,7 @@ const FRESH: Duration = Duration::from_secs(3);
 /// Idle connections by upstream. An address belongs to one wake: a connection of an older one is
 /// never used again (trap 20).
 #[derive(Default)]
-pub(super) struct Pool {
+pub(in crate::proxy) struct Pool {
     shelves: RefCell<HashMap<Upstream, Shelf, BuildHasherDefault<Quick>>>,
 }
 
@@ -117,7 +129,7 @@ struct Idle {
 impl Pool {
     /// An idle connection, if there is one. `repeatable`: the request may be sent again where the
     /// connection turns out to be closed.
-    pub(super) fn take(&self, upstream: Upstream, repeatable: bool, now: Moment) -> Option<Http1> {
+    pub(in crate::proxy) fn take(&self, upstream: Upstream, repeatable: bool, now: Moment) -> Option<Http1> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&upstream)?;
         let oldest = if repeatable { IDLE } else { FRESH };
@@ -138,13 +150,13 @@ impl Pool {
     }
 
     /// A shared HTTP/2 connection with room for a stream, if there is one.
-    pub(super) fn shared(&self, upstream: Upstream) -> Option<Http2> {
+    pub(in crate::proxy) fn shared(&self, upstream: Upstream) -> Option<Http2> {
         let shelves = self.shelves.borrow();
         shelves.get(&upstream)?.shared.iter().find(|connection| connection.has_room()).cloned()
     }
 
     /// Lets others use this HTTP/2 connection.
-    pub(super) fn share(&self, upstream: Upstream, connection: Http2) {
+    pub(in crate::proxy) fn share(&self, upstream: Upstream, connection: Http2) {
         self.with_shelf(upstream, |shelf| shelf.shared.insert(0, connection));
     }
 
@@ -171,7 +183,7 @@ impl Pool {
     }
 
     /// Closes what has idled for too long, and forgets what has closed.
-    pub(super) fn sweep(&self, now: Moment) {
+    pub(in crate::proxy) fn sweep(&self, now: Moment) {
         self.shelves.borrow_mut().retain(|_, shelf| {
             shelf.idle.retain(|idle| !idle.connection.sender.is_closed() && now.since(idle.since) < IDLE);
             let mut first = true;
@@ -222,20 +234,20 @@ impl Hasher for Quick {
 }
 
 /// A connection in use, and where it goes when its answer has been read to the end.
-pub(super) struct Returning {
-    worker: Rc<Worker>,
+pub(in crate::proxy) struct Returning {
+    pool: Rc<Pool>,
     upstream: Upstream,
     channel: Channel,
 }
 
 impl Returning {
-    pub(super) fn new(worker: &Rc<Worker>, upstream: Upstream, channel: Channel) -> Self {
-        Self { worker: Rc::clone(worker), upstream, channel }
+    pub(in crate::proxy) fn new(pool: &Rc<Pool>, upstream: Upstream, channel: Channel) -> Self {
+        Self { pool: Rc::clone(pool), upstream, channel }
     }
 
-    pub(super) fn put_back(self) {
+    pub(in crate::proxy) fn put_back(self) {
         if let Channel::Http1(connection) = self.channel {
-            self.worker.pool.put(self.upstream, connection);
+            self.pool.put(self.upstream, connection);
         }
     }
 }

@@ -1,77 +1,22 @@
 //! What a request asks for, read from its head: the host, whether it is a navigation, an upgrade.
 
-use std::net::Ipv6Addr;
-
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, UPGRADE};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use hyper::body::Body;
 
 use crate::config::ProxyLimits;
-use crate::proxy::extended;
+use crate::proxy::exchange::extended;
+use crate::proxy::fields::has_word;
 use crate::proxy::grammar::LONGEST_METHOD;
-use crate::proxy::respond::Trouble;
-
-/// A host as it is routed: lower case, no port, no trailing dot. On the stack.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Host {
-    bytes: [u8; 256],
-    len: u8,
-}
-
-impl Host {
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
-    }
-
-    /// Reads an authority (RFC 3986, 3.2) without user information: `host`, `host:port`,
-    /// `[v6]:port`. `None` where it is none.
-    pub(super) fn read(authority: &str) -> Option<Self> {
-        let (name, port) = split_port(authority)?;
-        let port_is_fine = port.len() <= 5
-            && port.bytes().all(|digit| digit.is_ascii_digit())
-            && (port.is_empty() || port.parse::<u16>().is_ok());
-        if !port_is_fine {
-            return None;
-        }
-        if let Some(inner) = name.strip_prefix('[') {
-            let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
-            return Self::copy(&format!("[{address}]"));
-        }
-        let name = name.strip_suffix('.').unwrap_or(name);
-        // Between two dots, and on both sides of each, there is something.
-        let mut before = b'.';
-        let fits = name.bytes().all(|byte| {
-            let apart = byte != b'.' || before != b'.';
-            before = byte;
-            apart && (byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        });
-        if before == b'.' || !fits { None } else { Self::copy(name) }
-    }
-
-    fn copy(name: &str) -> Option<Self> {
-        let len = u8::try_from(name.len()).ok().filter(|len| *len <= 253)?;
-        let mut bytes = [0; 256];
-        for (to, from) in bytes.iter_mut().zip(name.bytes()) {
-            *to = from.to_ascii_lowercase();
-        }
-        Some(Self { bytes, len })
-    }
-}
-
-fn split_port(authority: &str) -> Option<(&str, &str)> {
-    if authority.starts_with('[') {
-        let (name, rest) = authority.split_at(authority.find(']')? + 1);
-        return if rest.is_empty() { Some((name, "")) } else { Some((name, rest.strip_prefix(':')?)) };
-    }
-    Some(authority.split_once(':').unwrap_or((authority, "")))
-}
+use crate::proxy::host::{Host, is_same_host};
+use crate::proxy::trouble::Trouble;
 
 /// Refuses what two readers could understand in two ways, or is over a limit.
 ///
 /// # Errors
 /// Why it is refused.
-pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Host, Trouble> {
+pub(in crate::proxy) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Host, Trouble> {
     let (uri, headers) = (request.uri(), request.headers());
     if request.version() == Version::HTTP_2 {
         check_http2(request, limits)?;
@@ -92,15 +37,6 @@ pub(super) fn check<B>(request: &Request<B>, limits: &ProxyLimits) -> Result<Hos
         return Err(Trouble::BadRequest("a Host that is not the authority"));
     }
     Host::read(authority.as_str()).ok_or_else(odd)
-}
-
-/// Whether both name the same host. A port that only one of them has is no difference.
-fn is_same_host(authority: &str, host: &str) -> bool {
-    let parts = |text| Some((Host::read(text)?, split_port(text)?.1));
-    let (Some((one, port)), Some((other, other_port))) = (parts(authority), parts(host)) else {
-        return false;
-    };
-    one.as_str() == other.as_str() && (port.is_empty() || other_port.is_empty() || port == other_port)
 }
 
 /// What HTTP/1 has been asked by its grammar, before there was a request. h2 knows the rest of what
@@ -154,18 +90,9 @@ fn has_blank_end(value: &[u8]) -> bool {
     blank(value.first()) || blank(value.last())
 }
 
-/// Whether one of the comma-separated words of these fields is `word`.
-pub(super) fn has_word(headers: &HeaderMap, field: &http::HeaderName, word: &str) -> bool {
-    headers.get_all(field).iter().any(|line| {
-        line.as_bytes()
-            .split(|byte| *byte == b',')
-            .any(|part| part.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-    })
-}
-
 /// Whether the client wants to leave HTTP on this connection (RFC 9110, 7.8). An upgrade to HTTP/2
 /// is not passed on: the upstream connection is not the client's.
-pub(super) fn wants_upgrade<B>(request: &Request<B>) -> bool {
+pub(in crate::proxy) fn wants_upgrade<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     request.version() == Version::HTTP_11
         && headers.contains_key(UPGRADE)
@@ -173,14 +100,9 @@ pub(super) fn wants_upgrade<B>(request: &Request<B>) -> bool {
         && !has_word(headers, &UPGRADE, "h2c")
 }
 
-/// Whether the client says that it reads trailers.
-pub(super) fn reads_trailers(headers: &HeaderMap) -> bool {
-    headers.contains_key(TE) && has_word(headers, &TE, "trailers")
-}
-
 /// Whether this is a gRPC call: `application/grpc`, alone or with the form of its messages behind
 /// it. gRPC-Web, which has a name of its own, is for HTTP/1.1.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+pub(in crate::proxy) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"))
@@ -189,7 +111,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// Whether a person waits for this page in a browser's window. Only then a waiting page helps:
 /// scripts, images, uploads, upgrades and programs want the real answer.
-pub(super) fn is_navigation<B: Body>(request: &Request<B>) -> bool {
+pub(in crate::proxy) fn is_navigation<B: Body>(request: &Request<B>) -> bool {
     let headers = request.headers();
     *request.method() == Method::GET
         && headers.get_all(ACCEPT).iter().any(|accept| contains(accept.as_bytes(), b"text/html"))
@@ -199,7 +121,7 @@ pub(super) fn is_navigation<B: Body>(request: &Request<B>) -> bool {
 }
 
 /// Whether a browser only looks ahead, without anybody having asked for the page.
-pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+pub(in crate::proxy) fn is_prefetch(headers: &HeaderMap) -> bool {
     let speculative = |field: &str| {
         headers
             .get_all(field)
@@ -219,38 +141,6 @@ mod tests {
     use http_body_util::{Empty, Full};
 
     use super::*;
-
-    #[test]
-    fn hosts() {
-        let fine = [
-            ("a.example", "a.example"),
-            ("A.Example.:8080", "a.example"),
-            ("a.example:", "a.example"),
-            ("my_app.localhost", "my_app.localhost"),
-            ("127.0.0.1:80", "127.0.0.1"),
-            ("[::1]:80", "[::1]"),
-            ("[0:0:0:0:0:0:0:1]", "[::1]"),
-        ];
-        for (authority, host) in fine {
-            assert_eq!(Host::read(authority).unwrap().as_str(), host);
-        }
-        for odd in [
-            "", ".", "..", ".a", "a..", "a..b", ":80", "a b", "a/b", "user@a", "a:99999", "a:8o", "a:80:80",
-            "[::1", "[::1]x", "[a]", "ü.de",
-        ] {
-            assert!(Host::read(odd).is_none(), "{odd:?}");
-        }
-        assert!(Host::read(&"a".repeat(254)).is_none());
-    }
-
-    #[test]
-    fn the_same_host() {
-        let same = is_same_host;
-        assert!(
-            same("app.test", "APP.test.") && same("app.test:80", "app.test") && same("[::1]", "[0::1]:80")
-        );
-        assert!(!same("app.test", "other.test") && !same("app.test:80", "app.test:81"));
-    }
 
     /// Trap 4: only a navigation may get the page; table of the real requests of browsers and
     /// programs.

@@ -10,12 +10,13 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::domain::words::{Reason, Refusal};
 use crate::html::waiting;
-use crate::proxy::body::ResponseBody;
+use crate::proxy::downstream::state::Active;
+use crate::proxy::exchange::body::ResponseBody;
 use crate::proxy::fields::{X_REQUEST_ID, X_WAKEDOCK};
-use crate::proxy::forward::Fault;
-use crate::proxy::io::Active;
+use crate::proxy::trouble::Fault;
+use crate::proxy::trouble::Trouble;
 
-pub(super) static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+pub(in crate::proxy) static PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 static X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
@@ -24,30 +25,9 @@ static X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 const SOON: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_secs(60);
 
-/// Why a request gets an answer of ours.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    Refused(Refusal),
-    /// The waiting page.
-    Waking {
-        retry_after: Duration,
-    },
-    /// A browser looks ahead at a service that is not ready.
-    Prefetch,
-    Upstream(Fault),
-    /// There are more connections than the limits allow.
-    Crowded,
-    /// Below the reserved prefix, where there is nothing.
-    NotFound,
-    /// In words that help whoever sent it.
-    BadRequest(&'static str),
-    TargetTooLong,
-    HeadTooLarge,
-}
-
 /// Who has to change something for this not to happen again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blame {
+pub(in crate::proxy) enum Blame {
     /// Nobody: that is how sleeping services work.
     Nobody,
     /// The client.
@@ -60,19 +40,19 @@ pub(super) enum Blame {
 
 /// What is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) status: StatusCode,
-    pub(super) reason: Reason,
+pub(in crate::proxy) struct Verdict {
+    pub(in crate::proxy) status: StatusCode,
+    pub(in crate::proxy) reason: Reason,
     /// The error type of RFC 9209, 2.3.
-    pub(super) error: &'static str,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) blame: Blame,
+    pub(in crate::proxy) error: &'static str,
+    pub(in crate::proxy) retry_after: Option<Duration>,
+    pub(in crate::proxy) blame: Blame,
     /// For people.
-    pub(super) text: &'static str,
+    pub(in crate::proxy) text: &'static str,
 }
 
 /// What is answered to this trouble.
-pub(super) fn verdict(trouble: &Trouble) -> Verdict {
+pub(in crate::proxy) fn verdict(trouble: &Trouble) -> Verdict {
     let refused = |reason, error, retry_after, blame, text| Verdict {
         status: StatusCode::SERVICE_UNAVAILABLE,
         reason,
@@ -231,7 +211,7 @@ fn upstream(fault: &Fault) -> Verdict {
 }
 
 /// The form of an answer's body.
-pub(super) enum Page {
+pub(in crate::proxy) enum Page {
     /// One line of text.
     Text,
     /// None: for a gRPC call all is said in fields.
@@ -242,7 +222,7 @@ pub(super) enum Page {
 
 impl Page {
     /// The form for a client whose call is one of gRPC, or is not.
-    pub(super) fn for_call(self, grpc: bool) -> Self {
+    pub(in crate::proxy) fn for_call(self, grpc: bool) -> Self {
         match self {
             Self::Text if grpc => Self::Grpc,
             page => page,
@@ -267,7 +247,7 @@ fn grpc_status(status: StatusCode) -> &'static str {
 }
 
 /// Makes the response.
-pub(super) fn respond(
+pub(in crate::proxy) fn respond(
     verdict: &Verdict,
     page: Page,
     method: &Method,

@@ -8,18 +8,18 @@ const PREFACE: usize = 24;
 const HEAD: usize = 9;
 
 mod kind {
-    pub(super) const DATA: u8 = 0;
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const RST_STREAM: u8 = 3;
-    pub(super) const GOAWAY: u8 = 7;
-    pub(super) const WINDOW_UPDATE: u8 = 8;
-    pub(super) const CONTINUATION: u8 = 9;
+    pub(in crate::proxy) const DATA: u8 = 0;
+    pub(in crate::proxy) const HEADERS: u8 = 1;
+    pub(in crate::proxy) const RST_STREAM: u8 = 3;
+    pub(in crate::proxy) const GOAWAY: u8 = 7;
+    pub(in crate::proxy) const WINDOW_UPDATE: u8 = 8;
+    pub(in crate::proxy) const CONTINUATION: u8 = 9;
 }
 
 mod flag {
-    pub(super) const END_STREAM: u8 = 1;
-    pub(super) const END_HEADERS: u8 = 4;
-    pub(super) const PADDED: u8 = 8;
+    pub(in crate::proxy) const END_STREAM: u8 = 1;
+    pub(in crate::proxy) const END_HEADERS: u8 = 4;
+    pub(in crate::proxy) const PADDED: u8 = 8;
 }
 
 /// What a connection may spend at once. Clients that do nothing wrong send a few such frames a
@@ -38,16 +38,16 @@ const WINDOW: u32 = 1;
 
 /// Reasons of RST_STREAM and GOAWAY (RFC 9113, 7).
 const REFUSED_STREAM: u32 = 7;
-pub(super) const ENHANCE_YOUR_CALM: u32 = 0xb;
+pub(in crate::proxy) const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 /// The client sends more frames that carry nothing than any client has reason to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a flood of HTTP/2 frames that carry nothing")]
-pub(super) struct Flood;
+pub(in crate::proxy) struct Flood;
 
 /// Where the bytes of the client are in the grammar of frames.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(in crate::proxy) struct Frames {
     preface: usize,
     head: [u8; HEAD],
     /// How much of the head has come.
@@ -66,7 +66,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(now: Moment) -> Self {
+    pub(in crate::proxy) fn new(now: Moment) -> Self {
         Self {
             preface: PREFACE,
             head: [0; HEAD],
@@ -82,17 +82,17 @@ impl Frames {
     }
 
     /// Since when the head of a request has been under way.
-    pub(super) fn head_since(&self) -> Option<Moment> {
+    pub(in crate::proxy) fn head_since(&self) -> Option<Moment> {
         self.block
     }
 
     /// The last stream that the client opened.
-    pub(super) fn highest(&self) -> u32 {
+    pub(in crate::proxy) fn highest(&self) -> u32 {
         self.highest
     }
 
     /// The client took so many bytes of ours.
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    pub(in crate::proxy) fn wrote(&mut self, bytes: usize) {
         self.written += bytes;
         let earned = u32::try_from(self.written / BYTES).unwrap_or(BURST);
         self.written %= BYTES;
@@ -103,7 +103,7 @@ impl Frames {
     ///
     /// # Errors
     /// Where its allowance is spent.
-    pub(super) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Moment) -> Result<(), Flood> {
+    pub(in crate::proxy) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Moment) -> Result<(), Flood> {
         let preface = self.preface.min(bytes.len());
         self.preface -= preface;
         bytes = &bytes[preface..];
@@ -183,20 +183,20 @@ impl Frames {
 
 /// What h2 refuses without a word to us, seen in the frames that go out.
 #[derive(Debug, Default)]
-pub(super) struct Refused {
+pub(in crate::proxy) struct Refused {
     /// A frame's head, and as much of its payload as may hold a reason.
     seen: [u8; HEAD + 8],
     have: usize,
     /// How much of the payload has not gone out.
     left: usize,
     /// Streams over the limit.
-    pub(super) streams: u32,
+    pub(in crate::proxy) streams: u32,
     /// The connection is ended for a flood.
-    pub(super) calmed: bool,
+    pub(in crate::proxy) calmed: bool,
 }
 
 impl Refused {
-    pub(super) fn follow(&mut self, mut bytes: &[u8]) {
+    pub(in crate::proxy) fn follow(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let wanted = if self.have < HEAD { HEAD - self.have } else { self.left };
             let more = wanted.min(bytes.len());

@@ -10,12 +10,11 @@ use std::task::{Context, Poll};
 use crate::clock;
 use crate::domain::time::Moment;
 use crate::proxy::alarm::Alarm;
-use crate::proxy::connection::LINGER;
-use crate::proxy::io::Downstream;
-use crate::proxy::worker::{Call, Open};
+use crate::proxy::downstream::io::Downstream;
+use crate::proxy::drain::{Call, LINGER, Open};
 
 /// Ready when there is something to read: true; or nothing came in time.
-pub(super) struct Parked<'a> {
+pub(in crate::proxy) struct Parked<'a> {
     socket: &'a Downstream,
     open: &'a Rc<Open>,
     call: Option<Call>,
@@ -26,7 +25,7 @@ pub(super) struct Parked<'a> {
 }
 
 impl<'a> Parked<'a> {
-    pub(super) fn new(socket: &'a Downstream, open: &'a Rc<Open>, until: Option<Moment>) -> Self {
+    pub(in crate::proxy) fn new(socket: &'a Downstream, open: &'a Rc<Open>, until: Option<Moment>) -> Self {
         Self { socket, open, call: None, draining: false, until, alarm: Alarm::default() }
     }
 }

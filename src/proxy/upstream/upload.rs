@@ -1,4 +1,4 @@
-//! Bodies on their way through: a lease lives in them as long as bytes may flow.
+//! The body of a request on its way: how far it is, and what of it can be sent again.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -8,42 +8,29 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
 use crate::clock;
 use crate::domain::time::Moment;
+use crate::proxy::downstream::state::ConnState;
 use crate::proxy::fields;
-use crate::proxy::interim::Taker;
-use crate::proxy::io::{Active, ConnState};
-use crate::proxy::pool::Returning;
-use crate::proxy::stream;
+use crate::proxy::trouble::BodyError;
+use crate::proxy::upstream::interim::Taker;
 use crate::supervisor::lease::Lease;
 
 /// What of a body is kept while it may have to be sent again: most calls, and no upload.
 const KEPT: usize = 16 * 1024;
 
-/// Why a body ended before its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
-    #[error("the body broke off")]
-    Broken(#[source] hyper::Error),
-    #[error("no byte of the body came in time")]
-    Stalled,
-    #[error("the body is sent elsewhere")]
-    Moved,
-}
-
 /// The body of a request, read from the client only as the upstream takes it.
-pub(super) enum RequestBody {
+pub(in crate::proxy) enum RequestBody {
     /// None, or one that was over with the head.
     Empty,
     Incoming(Rc<Upload>),
 }
 
 /// A client's body: hyper sends it, and who waits for the answer sees how far it is.
-pub(super) struct Upload {
+pub(in crate::proxy) struct Upload {
     finished: Cell<bool>,
     /// The client broke it off, or was too slow: what follows is not the upstream's fault.
     failed: Cell<bool>,
@@ -68,7 +55,7 @@ struct Uploading {
 
 impl RequestBody {
     /// The body, and where to see how far it is.
-    pub(super) fn new(
+    pub(in crate::proxy) fn new(
         incoming: Incoming,
         lease: &Lease,
         state: &std::sync::Arc<ConnState>,
@@ -98,7 +85,7 @@ impl RequestBody {
     }
 
     /// Reads no more from the client than this socket takes.
-    pub(super) fn goes_to(&mut self, taker: &Taker) {
+    pub(in crate::proxy) fn goes_to(&mut self, taker: &Taker) {
         if let Self::Incoming(upload) = self
             && let Some(uploading) = &mut *upload.uploading.borrow_mut()
         {
@@ -108,32 +95,32 @@ impl RequestBody {
 }
 
 impl Upload {
-    pub(super) fn failed(&self) -> bool {
+    pub(in crate::proxy) fn failed(&self) -> bool {
         self.failed.get()
     }
 
     /// Since when the upstream has had all it needs for the head of its answer; `None` while the
     /// body is on its way.
-    pub(super) fn finished_at(&self) -> Option<Moment> {
+    pub(in crate::proxy) fn finished_at(&self) -> Option<Moment> {
         self.finished.get().then(|| self.progress.get())
     }
 
     /// From now on what goes out is kept, as long as it is little.
-    pub(super) fn keep(&self) {
+    pub(in crate::proxy) fn keep(&self) {
         if let Some(uploading) = &mut *self.uploading.borrow_mut() {
             uploading.kept = Some(Vec::new());
         }
     }
 
     /// It will not be sent again.
-    pub(super) fn forget(&self) {
+    pub(in crate::proxy) fn forget(&self) {
         if let Some(uploading) = &mut *self.uploading.borrow_mut() {
             uploading.kept = None;
         }
     }
 
     /// The same from its beginning. `None`: too much of it went out.
-    pub(super) fn again(&self) -> Option<Rc<Self>> {
+    pub(in crate::proxy) fn again(&self) -> Option<Rc<Self>> {
         let kept = self.uploading.borrow_mut().as_mut()?.kept.take()?;
         let mut uploading = self.uploading.take()?;
         uploading.again = kept.into();
@@ -255,122 +242,6 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Incoming(upload) => upload.size_hint(),
-        }
-    }
-}
-
-/// An endless answer of our own.
-pub(super) type Events = Pin<Box<dyn Stream<Item = Bytes>>>;
-
-/// The body of an answer. Dropping it ends the request.
-pub(super) struct ResponseBody {
-    source: Source,
-    /// Counted as active until the last byte is out.
-    active: Active,
-}
-
-enum Source {
-    Upstream(Box<Downloading>),
-    Full(Option<Bytes>),
-    Events(Events),
-}
-
-/// What comes from the upstream. Its parts go back where they came from at the end.
-struct Downloading {
-    incoming: Incoming,
-    ended: bool,
-    returning: Option<Returning>,
-    _lease: Lease,
-}
-
-impl ResponseBody {
-    pub(super) fn full(body: Bytes, active: Active) -> Self {
-        Self { source: Source::Full((!body.is_empty()).then_some(body)), active }
-    }
-
-    pub(super) fn events(events: Events, active: Active) -> Self {
-        Self { source: Source::Events(events), active }
-    }
-
-    pub(super) fn upstream(incoming: Incoming, returning: Returning, lease: Lease, active: Active) -> Self {
-        let body = Downloading { incoming, ended: false, returning: Some(returning), _lease: lease };
-        Self { source: Source::Upstream(Box::new(body)), active }
-    }
-
-    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.source {
-            Source::Full(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
-            Source::Events(events) => {
-                events.as_mut().poll_next(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
-            }
-            Source::Upstream(body) => {
-                Poll::Ready(match ready!(Pin::new(&mut body.incoming).poll_frame(cx)) {
-                    None => {
-                        body.ended = true;
-                        None
-                    }
-                    Some(Ok(mut frame)) => {
-                        if let Some(trailers) = frame.trailers_mut() {
-                            fields::rewrite_response_trailers(trailers);
-                        }
-                        Some(Ok(frame))
-                    }
-                    Some(Err(error)) => {
-                        // Cut short there, so cut short here: never a clean end.
-                        self.active.state().cut_short();
-                        Some(Err(BodyError::Broken(error)))
-                    }
-                })
-            }
-        }
-    }
-}
-
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let state = self.active.state();
-        if !state.is_http2() {
-            if state.is_blocked() {
-                // hyper would go on to collect what the client does not take. When the socket has
-                // taken what there is, hyper asks again, in the same turn.
-                return Poll::Pending;
-            }
-            return self.poll_source(cx);
-        }
-        let frame = self.poll_source(cx);
-        stream::Stream::asked_for_more(frame.is_pending());
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Full(body) => body.is_none(),
-            Source::Events(_) => false,
-            Source::Upstream(body) => body.incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Full(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
-            Source::Events(_) => SizeHint::default(),
-            Source::Upstream(body) => body.incoming.size_hint(),
-        }
-    }
-}
-
-impl Drop for Downloading {
-    fn drop(&mut self) {
-        // A connection whose answer was not read to the end is not clean, and is closed.
-        let whole = self.ended || self.incoming.is_end_stream();
-        if whole && let Some(returning) = self.returning.take() {
-            returning.put_back();
         }
     }
 }

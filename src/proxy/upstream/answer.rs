@@ -4,14 +4,14 @@
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Response, Version};
 
-use crate::proxy::forward::Fault;
+use crate::proxy::trouble::Fault;
 
 /// Refuses an answer of which two readers could see different ends: over HTTP/2 its frames tell the
 /// end, but it may go on to a client of HTTP/1.
 ///
 /// # Errors
 /// Why: its connection must not be used again.
-pub(super) fn check<B>(response: &Response<B>) -> Result<(), Fault> {
+pub(in crate::proxy) fn check<B>(response: &Response<B>) -> Result<(), Fault> {
     let headers = response.headers();
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let (length, another) = (lengths.next(), lengths.next());

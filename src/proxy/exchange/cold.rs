@@ -8,21 +8,21 @@ use hyper::body::Incoming;
 use crate::clock;
 use crate::domain::service::WaitMode;
 use crate::domain::words::{Phase, Refusal};
-use crate::proxy::ask;
-use crate::proxy::pages;
-use crate::proxy::respond::Trouble;
+use crate::proxy::exchange::ask;
+use crate::proxy::exchange::pages;
+use crate::proxy::trouble::Trouble;
 use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
 /// A lease, and how long the request waited for it.
-pub(super) struct Admitted {
-    pub(super) lease: Lease,
-    pub(super) waited: Option<Duration>,
+pub(in crate::proxy) struct Admitted {
+    pub(in crate::proxy) lease: Lease,
+    pub(in crate::proxy) waited: Option<Duration>,
 }
 
 /// Gets the request its lease, at once where the service is ready, or says what is answered
 /// instead. The body is not touched: while the request waits, it waits in the client's socket.
-pub(super) async fn admit(
+pub(in crate::proxy) async fn admit(
     service: &ServiceHandle,
     request: &Request<Incoming>,
     navigation: bool,

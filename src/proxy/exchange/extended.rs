@@ -21,16 +21,16 @@ use sha1::{Digest, Sha1};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::proxy::ask::has_word;
-use crate::proxy::io::Active;
-use crate::proxy::stream::Stream;
+use crate::proxy::downstream::state::Active;
+use crate::proxy::downstream::stream::Stream;
+use crate::proxy::fields::has_word;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 /// RFC 6455, 1.3.
 const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Whether a client on HTTP/2 wants a WebSocket.
-pub(super) fn is_websocket<B>(request: &Request<B>) -> bool {
+pub(in crate::proxy) fn is_websocket<B>(request: &Request<B>) -> bool {
     *request.method() == Method::CONNECT
         && request
             .extensions()
@@ -39,12 +39,12 @@ pub(super) fn is_websocket<B>(request: &Request<B>) -> bool {
 }
 
 /// What the application must answer to the handshake that was made for it.
-pub(super) struct Handshake {
+pub(in crate::proxy) struct Handshake {
     accept: String,
 }
 
 /// Makes a wish for a WebSocket the handshake of HTTP/1.1. `None`: it is none.
-pub(super) fn for_http1<B>(request: &mut Request<B>) -> Option<Handshake> {
+pub(in crate::proxy) fn for_http1<B>(request: &mut Request<B>) -> Option<Handshake> {
     if !is_websocket(request) {
         return None;
     }
@@ -61,7 +61,7 @@ pub(super) fn for_http1<B>(request: &mut Request<B>) -> Option<Handshake> {
 impl Handshake {
     /// Whether this answer can be passed on: a handshake that is completed, or a refusal. A
     /// success of another kind would open a tunnel at whose other end is nobody.
-    pub(super) fn is_answered_by<B>(&self, response: &Response<B>) -> bool {
+    pub(in crate::proxy) fn is_answered_by<B>(&self, response: &Response<B>) -> bool {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return !response.status().is_success();
         }
@@ -73,7 +73,7 @@ impl Handshake {
 }
 
 /// Makes a completed handshake the answer to an extended CONNECT.
-pub(super) fn for_http2<B>(response: &mut Response<B>) {
+pub(in crate::proxy) fn for_http2<B>(response: &mut Response<B>) {
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().remove(SEC_WEBSOCKET_ACCEPT);
     response.headers_mut().remove(http::header::CONTENT_LENGTH);
@@ -94,7 +94,7 @@ fn accept(key: &str) -> String {
 }
 
 /// The client's side of a tunnel that is one stream, once it has left HTTP.
-pub(super) fn opened(
+pub(in crate::proxy) fn opened(
     upgrade: OnUpgrade,
     active: Active,
     patience: Option<Duration>,
@@ -110,7 +110,7 @@ pub(super) fn opened(
 }
 
 /// A stream as a socket. Unless both halves ended well, dropping it resets the stream.
-pub(super) struct Side {
+pub(in crate::proxy) struct Side {
     upgraded: TokioIo<Upgraded>,
     stream: Option<Rc<Stream>>,
     patience: Option<Duration>,

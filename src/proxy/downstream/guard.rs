@@ -9,17 +9,17 @@ use bytes::{Buf, Bytes};
 use http::{Method, Request};
 use tokio::io::ReadBuf;
 
+use crate::proxy::downstream::state::ConnState;
 use crate::proxy::grammar::requests::{Requests, Step};
 use crate::proxy::grammar::{Bounds, Violation};
-use crate::proxy::io::ConnState;
-use crate::proxy::respond::Trouble;
+use crate::proxy::trouble::Trouble;
 
 /// What stands for a request that is none: the asterisk is for `OPTIONS` alone.
 const STAND_IN: &str = " * HTTP/1.1\r\nConnection: close\r\n\r\n";
 
 /// What the next read does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ahead {
+pub(in crate::proxy) enum Ahead {
     /// Takes what is ready.
     Give,
     /// Reads from the socket.
@@ -44,7 +44,7 @@ enum Mode {
 
 /// What of a client's bytes hyper may see. Between messages it holds no memory.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(in crate::proxy) struct Guard {
     requests: Requests,
     mode: Mode,
     /// In order, and not given to hyper yet.
@@ -55,7 +55,7 @@ pub(super) struct Guard {
 
 impl Guard {
     /// For an HTTP/1 connection of which `first` has been read.
-    pub(super) fn new(bounds: Bounds, first: Bytes, state: &ConnState) -> Self {
+    pub(in crate::proxy) fn new(bounds: Bounds, first: Bytes, state: &ConnState) -> Self {
         let requests = Requests::new(bounds);
         let mut guard = Self { requests, mode: Mode::Following, ready: Bytes::new(), held: Vec::new() };
         let passed = guard.arrive(&first, state);
@@ -69,18 +69,18 @@ impl Guard {
     }
 
     /// Lets everything through.
-    pub(super) fn blind(first: Bytes) -> Self {
+    pub(in crate::proxy) fn blind(first: Bytes) -> Self {
         let requests = Requests::new(Bounds { head: 0, fields: 0, target: 0 });
         Self { requests, mode: Mode::Blind, ready: first, held: Vec::new() }
     }
 
     /// Whether everything goes through unread.
-    pub(super) fn is_blind(&self) -> bool {
+    pub(in crate::proxy) fn is_blind(&self) -> bool {
         self.mode == Mode::Blind
     }
 
     /// What the next read is to do.
-    pub(super) fn ahead(&mut self, state: &ConnState) -> Ahead {
+    pub(in crate::proxy) fn ahead(&mut self, state: &ConnState) -> Ahead {
         if self.mode == Mode::Undecided {
             self.decide(state);
         }
@@ -97,7 +97,7 @@ impl Guard {
     }
 
     /// Gives what is ready.
-    pub(super) fn give(&mut self, buf: &mut ReadBuf<'_>) {
+    pub(in crate::proxy) fn give(&mut self, buf: &mut ReadBuf<'_>) {
         let n = self.ready.len().min(buf.remaining());
         buf.put_slice(&self.ready[..n]);
         self.ready.advance(n);
@@ -108,7 +108,7 @@ impl Guard {
     }
 
     /// Judges what was read. So many of these bytes may be seen at once; the rest is seen to.
-    pub(super) fn arrive(&mut self, bytes: &[u8], state: &ConnState) -> usize {
+    pub(in crate::proxy) fn arrive(&mut self, bytes: &[u8], state: &ConnState) -> usize {
         if self.mode == Mode::Blind {
             return bytes.len();
         }
@@ -209,7 +209,7 @@ impl Guard {
 }
 
 /// The refusal that this request stands for.
-pub(super) fn refused<B>(state: &ConnState, request: &Request<B>) -> Option<Trouble> {
+pub(in crate::proxy) fn refused<B>(state: &ConnState, request: &Request<B>) -> Option<Trouble> {
     let violation = state.violation()?;
     let stands_in = request.uri().path() == "*" && *request.method() != Method::OPTIONS;
     stands_in.then_some(match violation {

@@ -67,7 +67,7 @@ impl Interims {
 }
 
 /// For the fuzz target: how many interim answers these pieces begin with, if not too many.
-pub(super) fn count<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
+pub(in crate::proxy) fn count<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
     let mut interims = Interims { at: At::Status(0), count: 0 };
     pieces.all(|piece| interims.follow(piece)).then_some(interims.count)
 }
@@ -75,14 +75,14 @@ pub(super) fn count<'a>(mut pieces: impl Iterator<Item = &'a [u8]>) -> Option<u1
 /// Since when an upstream has taken nothing of what there is to write; zero where it takes what
 /// comes. One thread sees it; atomic only because hyper wants a socket that could be sent.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Taker(Arc<AtomicI64>);
+pub(in crate::proxy) struct Taker(Arc<AtomicI64>);
 
 impl Taker {
-    pub(super) fn is_blocked(&self) -> bool {
+    pub(in crate::proxy) fn is_blocked(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
 
-    pub(super) fn blocked_since(&self) -> Option<Moment> {
+    pub(in crate::proxy) fn blocked_since(&self) -> Option<Moment> {
         let micros = self.0.load(Ordering::Relaxed);
         (micros != 0).then(|| Moment::from_micros(micros))
     }
@@ -98,19 +98,19 @@ impl Taker {
 
 /// The socket of an upstream connection.
 #[derive(Debug)]
-pub(super) struct UpstreamSocket {
+pub(in crate::proxy) struct UpstreamSocket {
     socket: TcpStream,
     interims: Interims,
     taker: Taker,
 }
 
 impl UpstreamSocket {
-    pub(super) fn new(socket: TcpStream, taker: Taker) -> Self {
+    pub(in crate::proxy) fn new(socket: TcpStream, taker: Taker) -> Self {
         Self { socket, interims: Interims { at: At::Final, count: 0 }, taker }
     }
 
     /// The socket itself, once the connection has left HTTP.
-    pub(super) fn into_inner(self) -> TcpStream {
+    pub(in crate::proxy) fn into_inner(self) -> TcpStream {
         self.socket
     }
 

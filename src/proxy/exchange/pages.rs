@@ -11,21 +11,21 @@ use crate::domain::service::Theme;
 use crate::domain::words::{Phase, Refusal};
 use crate::html::Language;
 use crate::html::waiting::{self, RefusalView, Refused, WaitingState, WaitingView};
-use crate::proxy::ask;
-use crate::proxy::forward::Fault;
-use crate::proxy::respond::{Page, Trouble, Verdict, verdict};
+use crate::proxy::exchange::ask;
+use crate::proxy::exchange::respond::{Page, Verdict, verdict};
+use crate::proxy::trouble::{Fault, Trouble};
 use crate::supervisor::handle::{ServiceHandle, Snapshot, WakeStep};
 
 /// A person who asked: somebody whose browser shows the answer as a page. Their language is read
 /// only where there is a page for them. The query is for the page to ask for the same again.
-pub(super) struct Reader {
+pub(in crate::proxy) struct Reader {
     languages: Option<HeaderValue>,
     query: Option<Box<str>>,
 }
 
 impl Reader {
     /// `None`: a program asked.
-    pub(super) fn of(request: &Request<Incoming>) -> Option<Self> {
+    pub(in crate::proxy) fn of(request: &Request<Incoming>) -> Option<Self> {
         ask::is_navigation(request).then(|| Self {
             languages: request.headers().get(ACCEPT_LANGUAGE).cloned(),
             query: request.uri().query().map(Into::into),
@@ -39,7 +39,7 @@ impl Reader {
 }
 
 /// The form of an answer about a service.
-pub(super) fn for_service(
+pub(in crate::proxy) fn for_service(
     service: &ServiceHandle,
     host: &str,
     reader: Option<&Reader>,
@@ -69,7 +69,7 @@ pub(super) fn for_service(
 }
 
 /// The form of an answer about a host that no service has.
-pub(super) fn for_nobody(host: &str, reader: Option<&Reader>, trouble: &Trouble) -> Page {
+pub(in crate::proxy) fn for_nobody(host: &str, reader: Option<&Reader>, trouble: &Trouble) -> Page {
     reader.map_or(Page::Text, |reader| refusal(host, Theme::Auto, reader, trouble))
 }
 
@@ -90,7 +90,7 @@ fn elapsed(snapshot: &Snapshot) -> Duration {
 }
 
 /// When a page that waits asks again without script, and what `Retry-After` says.
-pub(super) fn look_again(snapshot: &Snapshot) -> Duration {
+pub(in crate::proxy) fn look_again(snapshot: &Snapshot) -> Duration {
     waking(snapshot).look_again()
 }
 

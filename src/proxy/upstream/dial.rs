@@ -13,23 +13,22 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::proxy::alarm::Alarm;
-use crate::proxy::body::RequestBody;
-use crate::proxy::connection::Local;
-use crate::proxy::interim::{Taker, UpstreamSocket};
-use crate::proxy::pool::{Http1, Http2};
+use crate::proxy::upstream::interim::{Taker, UpstreamSocket};
+use crate::proxy::upstream::pool::{Http1, Http2, Local};
+use crate::proxy::upstream::upload::RequestBody;
 
 /// The socket of an HTTP/1.1 connection.
 type Io = TokioIo<UpstreamSocket>;
 
 /// Opens a TCP connection.
-pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(in crate::proxy) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
 /// Speaks HTTP/1.1 on it. The connection is driven on this worker until it closes.
-pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
+pub(in crate::proxy) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
     let taker = Taker::default();
     let (sender, connection) = http1::Builder::new()
         .title_case_headers(true)
@@ -49,7 +48,7 @@ pub(super) async fn http1(stream: TcpStream) -> hyper::Result<Http1> {
 const WINDOWS: (u32, u32) = (64 * 1024, 1 << 30);
 
 /// Speaks HTTP/2 on it, by prior knowledge.
-pub(super) async fn http2(stream: TcpStream) -> hyper::Result<Http2> {
+pub(in crate::proxy) async fn http2(stream: TcpStream) -> hyper::Result<Http2> {
     let mut builder = http2::Builder::new(Local);
     builder.initial_stream_window_size(WINDOWS.0).initial_connection_window_size(WINDOWS.1);
     let (sender, driver) = builder.handshake::<_, RequestBody>(TokioIo::new(stream)).await?;

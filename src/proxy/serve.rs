@@ -6,7 +6,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
@@ -19,46 +18,27 @@ use tokio::io::ReadBuf;
 
 use crate::config::{ProxyLimits, ProxyTimeouts};
 use crate::domain::words::Limit;
-use crate::proxy::body::ResponseBody;
-use crate::proxy::driver::{Driver, Outcome};
+use crate::proxy::alarm::within;
+use crate::proxy::downstream::driver::{Driver, Outcome};
+use crate::proxy::downstream::guard::Guard;
+use crate::proxy::downstream::http2::{self, Counted};
+use crate::proxy::downstream::io::Downstream;
+use crate::proxy::downstream::parked::Parked;
+use crate::proxy::downstream::peer::Peer;
+use crate::proxy::downstream::socket::Socket;
+use crate::proxy::downstream::state::ConnState;
+use crate::proxy::drain::LINGER;
+use crate::proxy::drain::Stage;
+use crate::proxy::exchange::body::ResponseBody;
+use crate::proxy::exchange::connection::Connection;
+use crate::proxy::exchange::service;
 use crate::proxy::grammar::Bounds;
-use crate::proxy::guard::Guard;
-use crate::proxy::http2::{self, Counted};
-use crate::proxy::io::{ConnState, Downstream, Peer, Socket};
-use crate::proxy::parked::Parked;
-use crate::proxy::plane::Stage;
-use crate::proxy::service;
 use crate::proxy::settings::ProxySettings;
 use crate::proxy::worker::{Permit, Worker};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper's smallest read buffer.
 const SMALLEST_BUFFER: usize = 8 * 1024;
-
-/// When the drain begins, a silent HTTP/1 connection is not closed at once: a request that is on
-/// its way would be lost with it. It is answered, and that answer announces the end.
-pub(super) const LINGER: Duration = Duration::from_millis(300);
-
-/// What every request of a connection knows about it.
-pub(super) struct Connection {
-    pub(super) worker: Rc<Worker>,
-    pub(super) peer: Peer,
-    pub(super) state: Arc<ConnState>,
-    /// Held until the connection, and the stream it may be upgraded to, has ended. `None`: it is over
-    /// a limit, and only told so.
-    pub(super) permit: Option<Permit>,
-}
-
-/// Lets hyper run its tasks on this worker.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Local;
-
-impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Local {
-    fn execute(&self, task: F) {
-        // As it is: a block around it would be twice its size.
-        drop(tokio::task::spawn_local(task));
-    }
-}
 
 /// Serves a connection to its end.
 pub(super) async fn serve(worker: Rc<Worker>, mut socket: Socket, peer: Peer, permit: Option<Permit>) {
@@ -198,14 +178,6 @@ fn is_not_http(seen: &[u8]) -> bool {
                 && !version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP"))
         }
         _ => false,
-    }
-}
-
-/// Waits for `patience` at most; without one, for as long as it takes.
-pub(super) async fn within<F: Future>(patience: Option<Duration>, future: F) -> Option<F::Output> {
-    match patience {
-        Some(patience) => tokio::time::timeout(patience, future).await.ok(),
-        None => Some(future.await),
     }
 }
 

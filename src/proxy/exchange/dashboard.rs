@@ -15,14 +15,14 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
-use crate::proxy::body::ResponseBody;
-use crate::proxy::io::{Active, ConnState};
-use crate::proxy::service::rewrite_response;
+use crate::proxy::downstream::state::{Active, ConnState};
+use crate::proxy::exchange::body::ResponseBody;
+use crate::proxy::fields::rewrite_response;
 use crate::proxy::settings::Dashboard;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HandOverError {
+pub(in crate::proxy) enum HandOverError {
     #[error("the control plane takes no more connections")]
     Crowded,
     #[error("no socket")]
@@ -32,7 +32,7 @@ pub(super) enum HandOverError {
 }
 
 /// Sends a request, whose fields have been put right, and returns the answer.
-pub(super) async fn forward(
+pub(in crate::proxy) async fn forward(
     dashboard: &Dashboard,
     request: Request<Incoming>,
     active: Active,

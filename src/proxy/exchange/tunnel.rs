@@ -17,9 +17,9 @@ use tokio::net::TcpStream;
 use crate::clock;
 use crate::domain::time::Moment;
 use crate::proxy::alarm::Alarm;
-use crate::proxy::connection::Connection;
-use crate::proxy::interim::UpstreamSocket;
-use crate::proxy::io::Downstream;
+use crate::proxy::downstream::io::Downstream;
+use crate::proxy::exchange::connection::Connection;
+use crate::proxy::upstream::interim::UpstreamSocket;
 use crate::supervisor::handle::ServiceHandle;
 use crate::supervisor::lease::{Lease, SilentLease};
 
@@ -28,7 +28,7 @@ use crate::supervisor::lease::{Lease, SilentLease};
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Joins the two sides once both have left HTTP, until both are done.
-pub(super) async fn join<D: AsyncRead + AsyncWrite + Unpin>(
+pub(in crate::proxy) async fn join<D: AsyncRead + AsyncWrite + Unpin>(
     connection: Rc<Connection>,
     downstream: impl Future<Output = hyper::Result<Option<(D, Bytes)>>>,
     upstream: OnUpgrade,
@@ -75,7 +75,7 @@ pub(super) async fn join<D: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// The client's socket, once it has left HTTP/1.1, and what was read from it already.
-pub(super) async fn opened(upgrade: OnUpgrade) -> hyper::Result<Option<(Downstream, Bytes)>> {
+pub(in crate::proxy) async fn opened(upgrade: OnUpgrade) -> hyper::Result<Option<(Downstream, Bytes)>> {
     Ok(split(upgrade.await?))
 }
 

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::domain::time::Moment;
 use crate::domain::words::Limit;
 use crate::proxy::alarm::Alarm;
-use crate::proxy::io::ConnState;
+use crate::proxy::downstream::state::ConnState;
 
 tokio::task_local! {
     /// The stream whose task runs.
@@ -26,7 +26,7 @@ tokio::task_local! {
 
 /// What the task of a stream and its body tell each other.
 #[derive(Debug, Default)]
-pub(super) struct Stream {
+pub(in crate::proxy) struct Stream {
     /// A part of the answer is there, and waits until the client takes it.
     delivering: Cell<bool>,
     cut: Cell<bool>,
@@ -36,17 +36,17 @@ pub(super) struct Stream {
 
 impl Stream {
     /// The stream in whose task this is called. `None`: this is none of HTTP/2.
-    pub(super) fn current() -> Option<Rc<Self>> {
+    pub(in crate::proxy) fn current() -> Option<Rc<Self>> {
         CURRENT.try_with(Rc::clone).ok()
     }
 
     /// Called by the body that is asked for its next part: whether it has to wait for it.
-    pub(super) fn asked_for_more(waits: bool) {
+    pub(in crate::proxy) fn asked_for_more(waits: bool) {
         let _ = CURRENT.try_with(|stream| stream.delivering.set(!waits));
     }
 
     /// Resets the stream: what was said on it was not all.
-    pub(super) fn cut(&self) {
+    pub(in crate::proxy) fn cut(&self) {
         self.cut.set(true);
         if let Some(task) = self.task.borrow_mut().take() {
             task.wake();
@@ -56,11 +56,11 @@ impl Stream {
 
 /// Lets hyper answer the streams of one connection on this worker.
 #[derive(Debug, Clone)]
-pub(super) struct Streams {
-    pub(super) state: Arc<ConnState>,
+pub(in crate::proxy) struct Streams {
+    pub(in crate::proxy) state: Arc<ConnState>,
     /// How long a part of an answer may wait without the client taking any of it. A client that
     /// opens no window blocks no write, so the socket's own limit does not see it.
-    pub(super) patience: Option<Duration>,
+    pub(in crate::proxy) patience: Option<Duration>,
 }
 
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Streams {

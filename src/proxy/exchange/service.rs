@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, TE, TRAILER, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
@@ -13,21 +13,24 @@ use crate::domain::service::UpstreamProtocol;
 use crate::domain::time::Moment;
 use crate::domain::words::{Reason, Refusal};
 use crate::metrics::{AnsweredBy, ServiceMetrics};
-use crate::proxy::ask::{self, Host};
-use crate::proxy::body::{RequestBody, ResponseBody, Upload};
-use crate::proxy::cold::{self, Admitted};
-use crate::proxy::connection::Connection;
-use crate::proxy::dashboard;
-use crate::proxy::events;
-use crate::proxy::extended::{self, Handshake};
+use crate::proxy::downstream::guard;
+use crate::proxy::downstream::state::Active;
+use crate::proxy::exchange::ask;
+use crate::proxy::exchange::body::ResponseBody;
+use crate::proxy::exchange::cold::{self, Admitted};
+use crate::proxy::exchange::connection::Connection;
+use crate::proxy::exchange::dashboard;
+use crate::proxy::exchange::events;
+use crate::proxy::exchange::extended::{self, Handshake};
+use crate::proxy::exchange::pages::{self, Reader};
+use crate::proxy::exchange::respond::{Blame, PROXY_STATUS, Page, respond, verdict};
+use crate::proxy::exchange::tunnel;
 use crate::proxy::fields::{self, X_REQUEST_ID, X_WAKEDOCK};
-use crate::proxy::forward::{self, Answered, Fault, Forward};
-use crate::proxy::guard;
-use crate::proxy::io::Active;
-use crate::proxy::pages::{self, Reader};
-use crate::proxy::respond::{Blame, PROXY_STATUS, Page, Trouble, respond, verdict};
+use crate::proxy::host::Host;
 use crate::proxy::settings::{Dashboard, ProxySettings};
-use crate::proxy::tunnel;
+use crate::proxy::trouble::{Fault, Trouble};
+use crate::proxy::upstream::forward::{self, Answered, Forward};
+use crate::proxy::upstream::upload::{RequestBody, Upload};
 use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
@@ -35,7 +38,6 @@ use crate::supervisor::lease::Lease;
 const RESERVED: &str = "/.wakedock/";
 const EVENTS: &str = "/.wakedock/events";
 
-static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 static GRPC_TRAILERS: HeaderValue =
     HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
 
@@ -52,7 +54,10 @@ struct Exchange<'a> {
 
 /// Answers one request. Its duration, in metrics and log, is counted to the head of the answer:
 /// how long a body takes is up to the client.
-pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(in crate::proxy) async fn serve(
+    connection: &Rc<Connection>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let active = Active::new(&connection.state);
     let worker = &connection.worker;
     let settings = worker.settings();
@@ -127,7 +132,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, request: Request<Incoming
     let (request, going) = exchange.prepare(&service, &lease, trusted, request);
     let grpc = going.grpc;
     let forward = Forward {
-        worker,
+        pool: &worker.pool,
         service: &service,
         asker: &asker,
         timeouts: &exchange.settings.timeouts,
@@ -202,7 +207,7 @@ impl Exchange<'_> {
                 UpstreamProtocol::Auto => grpc,
             };
         let is_http1 = request.version() != Version::HTTP_2;
-        let grpc_trailers = is_http1 && grpc && ask::reads_trailers(request.headers());
+        let grpc_trailers = is_http1 && grpc && fields::reads_trailers(request.headers());
         self.rewrite(&mut request, trusted);
         let (parts, body) = request.into_parts();
         // The two sides of a call speak when they have something to say, like those of a WebSocket.
@@ -243,7 +248,7 @@ impl Exchange<'_> {
             let Some(downstream) = back.downstream else { return Err((Fault::UnaskedUpgrade, active)) };
             let upstream = hyper::upgrade::on(&mut response);
             if back.handshake.is_some() {
-                rewrite_response(response.headers_mut(), waited);
+                fields::rewrite_response(response.headers_mut(), waited);
                 extended::for_http2(&mut response);
                 let opened = extended::opened(downstream, active, self.settings.timeouts.write);
                 let connection = Rc::clone(self.connection);
@@ -254,7 +259,7 @@ impl Exchange<'_> {
                 return Ok(response.map(|_| ResponseBody::full(bytes::Bytes::new(), nobody)));
             }
             let protocol = response.headers_mut().remove(UPGRADE);
-            rewrite_response(response.headers_mut(), waited);
+            fields::rewrite_response(response.headers_mut(), waited);
             self.connection.state.upgrade();
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             if let Some(protocol) = protocol {
@@ -270,7 +275,7 @@ impl Exchange<'_> {
             ));
             return Ok(response.map(|_| ResponseBody::full(bytes::Bytes::new(), active)));
         }
-        rewrite_response(response.headers_mut(), waited);
+        fields::rewrite_response(response.headers_mut(), waited);
         if back.grpc_trailers && !response.headers().contains_key(TRAILER) {
             // HTTP/1.1 announces its trailers; hyper sends no others.
             response.headers_mut().insert(TRAILER, GRPC_TRAILERS.clone());
@@ -402,20 +407,8 @@ impl Exchange<'_> {
     }
 }
 
-/// Makes the fields of an answer those of this hop.
-pub(super) fn rewrite_response(headers: &mut HeaderMap, waited: Option<Duration>) {
-    fields::strip_hop_by_hop(headers);
-    headers.remove(&X_WAKEDOCK);
-    if let Some(waited) = waited {
-        let timing = format!("wake;dur={:.1}", waited.as_secs_f64() * 1000.0);
-        if let Ok(timing) = HeaderValue::try_from(timing) {
-            headers.append(SERVER_TIMING.clone(), timing);
-        }
-    }
-}
-
 /// The parameter `path` of a query, percent-decoded.
-pub(super) fn path_parameter(query: &str) -> Option<String> {
+pub(in crate::proxy) fn path_parameter(query: &str) -> Option<String> {
     let raw = query.split('&').find_map(|pair| pair.strip_prefix("path="))?;
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();

@@ -1,7 +1,6 @@
 //! To the upstream: a connection, the request, the head of the answer; and what is tried again.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Poll, ready};
@@ -17,14 +16,13 @@ use crate::config::ProxyTimeouts;
 use crate::domain::address::Upstream;
 use crate::domain::time::Moment;
 use crate::domain::words::Refusal;
-use crate::proxy::alarm::Alarm;
-use crate::proxy::answer;
-use crate::proxy::body::{RequestBody, Upload};
-use crate::proxy::connection::within;
-use crate::proxy::dial;
-use crate::proxy::interim::Taker;
-use crate::proxy::pool::{Channel, Returning};
-use crate::proxy::worker::Worker;
+use crate::proxy::alarm::{Alarm, within};
+use crate::proxy::trouble::Fault;
+use crate::proxy::upstream::answer;
+use crate::proxy::upstream::dial;
+use crate::proxy::upstream::interim::Taker;
+use crate::proxy::upstream::pool::{Channel, Pool, Returning};
+use crate::proxy::upstream::upload::{RequestBody, Upload};
 use crate::supervisor::handle::{Asker, ServiceHandle};
 use crate::supervisor::lease::Lease;
 
@@ -41,56 +39,27 @@ const SLOW: Duration = Duration::from_millis(100);
 /// accepting connections for it, so nothing but the silence tells.
 const STALLED: Duration = Duration::from_millis(500);
 
-/// Why there is no answer from the upstream. The sources are for the operator.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("no lease any more: {}", .0.as_str())]
-    Refused(Refusal),
-    #[error("cannot connect")]
-    Connect(#[source] io::Error),
-    #[error("no connection in time")]
-    ConnectTimeout,
-    #[error("nothing of the request was taken in time")]
-    WriteTimeout,
-    #[error("no head of an answer in time")]
-    HeadTimeout,
-    #[error("the connection broke before the answer")]
-    Terminated(#[source] hyper::Error),
-    #[error("the answer is not HTTP")]
-    Protocol(#[source] hyper::Error),
-    #[error("the client's body broke off")]
-    ClientBody(#[source] hyper::Error),
-    #[error("the answer's Content-Length is ambiguous")]
-    Length,
-    #[error("the answer's transfer coding is not chunked alone")]
-    TransferCoding,
-    #[error("switched protocols without being asked")]
-    UnaskedUpgrade,
-    #[error("the answer to a WebSocket's handshake is none")]
-    Handshake,
-}
-
 /// What a request needs on its way to an answer.
-pub(super) struct Forward<'a> {
-    pub(super) worker: &'a Rc<Worker>,
-    pub(super) service: &'a ServiceHandle,
-    pub(super) asker: &'a Asker<'a>,
-    pub(super) timeouts: &'a ProxyTimeouts,
-    pub(super) hold_timeout: Duration,
-    pub(super) http2: bool,
+pub(in crate::proxy) struct Forward<'a> {
+    pub(in crate::proxy) pool: &'a Rc<Pool>,
+    pub(in crate::proxy) service: &'a ServiceHandle,
+    pub(in crate::proxy) asker: &'a Asker<'a>,
+    pub(in crate::proxy) timeouts: &'a ProxyTimeouts,
+    pub(in crate::proxy) hold_timeout: Duration,
+    pub(in crate::proxy) http2: bool,
     /// Given up and taken again where the upstream is not where it was.
-    pub(super) lease: Lease,
+    pub(in crate::proxy) lease: Lease,
     /// How long the request has waited for wakes.
-    pub(super) waited: &'a mut Option<Duration>,
+    pub(in crate::proxy) waited: &'a mut Option<Duration>,
     /// Where to see how far the client's body is.
-    pub(super) upload: Option<Rc<Upload>>,
+    pub(in crate::proxy) upload: Option<Rc<Upload>>,
 }
 
 /// An answer's head, the lease for its body, and the connection it will give back.
-pub(super) struct Answered {
-    pub(super) response: Response<Incoming>,
-    pub(super) returning: Returning,
-    pub(super) lease: Lease,
+pub(in crate::proxy) struct Answered {
+    pub(in crate::proxy) response: Response<Incoming>,
+    pub(in crate::proxy) returning: Returning,
+    pub(in crate::proxy) lease: Lease,
 }
 
 /// How sending a request failed.
@@ -104,7 +73,10 @@ impl Forward<'_> {
     /// Sends the request, once more where RFC 9110 (9.2.2), RFC 9113 (8.7) and trap 18 allow it: it
     /// did not go out, or the upstream says that it did not look at it, or it may be repeated and has
     /// no body that was begun.
-    pub(super) async fn send(mut self, mut request: Request<RequestBody>) -> Result<Answered, Fault> {
+    pub(in crate::proxy) async fn send(
+        mut self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Answered, Fault> {
         if self.http2 {
             request = for_http2(request);
         }
@@ -147,7 +119,7 @@ impl Forward<'_> {
                     if let (Channel::Http2(_), Some(upload)) = (&channel, &self.upload) {
                         upload.forget();
                     }
-                    let returning = Returning::new(self.worker, self.lease.upstream(), channel);
+                    let returning = Returning::new(self.pool, self.lease.upstream(), channel);
                     return Ok(Answered { response, returning, lease: self.lease });
                 }
                 Err(unanswered) => unanswered,
@@ -187,9 +159,9 @@ impl Forward<'_> {
     fn pooled(&self, repeatable: bool, now: Moment) -> Option<Channel> {
         let upstream = self.lease.upstream();
         if self.http2 {
-            self.worker.pool.shared(upstream).map(Channel::Http2)
+            self.pool.shared(upstream).map(Channel::Http2)
         } else {
-            self.worker.pool.take(upstream, repeatable, now).map(Channel::Http1)
+            self.pool.take(upstream, repeatable, now).map(Channel::Http1)
         }
     }
 
@@ -263,7 +235,7 @@ impl Forward<'_> {
     async fn handshake(&self, upstream: Upstream, stream: TcpStream) -> Result<Channel, Fault> {
         if self.http2 {
             let connection = dial::http2(stream).await.map_err(Fault::Terminated)?;
-            self.worker.pool.share(upstream, connection.clone());
+            self.pool.share(upstream, connection.clone());
             Ok(Channel::Http2(connection))
         } else {
             dial::http1(stream).await.map(Channel::Http1).map_err(Fault::Terminated)
@@ -400,7 +372,7 @@ impl Spare {
 }
 
 /// Makes a request one for HTTP/1.1: origin form, the length of its body said.
-pub(super) fn for_http1<B: Body>(request: &mut Request<B>) {
+pub(in crate::proxy) fn for_http1<B: Body>(request: &mut Request<B>) {
     *request.version_mut() = Version::HTTP_11;
     if request.uri().authority().is_some() {
         let target = request.uri().path_and_query().cloned();

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::domain::words::Phase;
-use crate::proxy::body::Events;
-use crate::proxy::plane::Stage;
+use crate::proxy::drain::Stage;
+use crate::proxy::exchange::body::Events;
 use crate::proxy::worker::Worker;
 use crate::supervisor::handle::{ServiceHandle, Snapshot, WakeStep};
 
@@ -28,7 +28,7 @@ struct Feed {
 }
 
 /// The events of a service, until it is ready or has failed, or the proxy drains.
-pub(super) fn of(service: &ServiceHandle, worker: &Rc<Worker>) -> Events {
+pub(in crate::proxy) fn of(service: &ServiceHandle, worker: &Rc<Worker>) -> Events {
     let feed = Feed { service: service.watch(), stage: worker.stage.clone(), begun: false, ended: false };
     Box::pin(stream::unfold(feed, |mut feed| async move {
         let text = feed.next().await?;

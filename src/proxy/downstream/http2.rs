@@ -14,10 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::clock;
 use crate::domain::time::Moment;
 use crate::domain::words::Limit;
-use crate::proxy::frames::{self, Flood, Frames, Refused};
-use crate::proxy::io::{ConnState, Downstream};
+use crate::proxy::downstream::frames::{self, Flood, Frames, Refused};
+use crate::proxy::downstream::io::Downstream;
+use crate::proxy::downstream::state::ConnState;
+use crate::proxy::downstream::stream::Streams;
 use crate::proxy::settings::ProxySettings;
-use crate::proxy::stream::Streams;
 
 /// Flow-control windows of a stream and of a connection: what one slow upload may make us hold, and
 /// all of them together. Caddy sends the calls of all its clients by few connections: uploads that
@@ -36,7 +37,7 @@ const RESET_BY_US: usize = 64;
 /// What is set, and what is not: no pings of our own, since an idle stream must not cost traffic
 /// and the kernel's keep-alive finds dead peers; no adaptive windows, since they grow without a
 /// bound of ours. CONTINUATION frames are limited by h2 from the size of the fields.
-pub(super) fn builder(settings: &ProxySettings, state: &Arc<ConnState>) -> http2::Builder<Streams> {
+pub(in crate::proxy) fn builder(settings: &ProxySettings, state: &Arc<ConnState>) -> http2::Builder<Streams> {
     let limits = &settings.limits;
     let mut builder =
         http2::Builder::new(Streams { patience: settings.timeouts.write, state: Arc::clone(state) });
@@ -55,17 +56,17 @@ pub(super) fn builder(settings: &ProxySettings, state: &Arc<ConnState>) -> http2
 
 /// What the driver of a connection asks about the frames that come in.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Incoming(Rc<Cell<Option<Moment>>>);
+pub(in crate::proxy) struct Incoming(Rc<Cell<Option<Moment>>>);
 
 impl Incoming {
     /// Since when the head of a request has been under way.
-    pub(super) fn head_since(&self) -> Option<Moment> {
+    pub(in crate::proxy) fn head_since(&self) -> Option<Moment> {
         self.0.get()
     }
 }
 
 /// A client's socket whose frames are counted.
-pub(super) struct Counted {
+pub(in crate::proxy) struct Counted {
     socket: Downstream,
     frames: Frames,
     incoming: Incoming,
@@ -78,7 +79,7 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    pub(super) fn new(socket: Downstream, incoming: Incoming) -> Self {
+    pub(in crate::proxy) fn new(socket: Downstream, incoming: Incoming) -> Self {
         Self {
             socket,
             frames: Frames::new(clock::now()),
