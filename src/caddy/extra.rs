@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::caddy::lexer::is_bare_token;
 use crate::caddy::lexer::{self, Token};
-use crate::caddy::render::is_bare_token;
 
 /// Why the operator's files were not read.
 #[derive(Debug, thiserror::Error)]

@@ -147,6 +147,17 @@ fn heredoc_marker(text: &str) -> Option<&str> {
     (!marker.is_empty() && marker.chars().all(valid)).then_some(marker)
 }
 
+/// Whether Caddy reads this text as one word that means itself, wherever it stands: no space,
+/// brace, quote, backtick, comment, escape or comma.
+#[must_use]
+pub fn is_bare_token(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_token_char)
+}
+
+pub(super) fn is_token_char(c: char) -> bool {
+    c.is_alphanumeric() || "-._~:/[]*+@%=?&".contains(c)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

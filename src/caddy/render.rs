@@ -13,6 +13,7 @@ use minijinja::{
 
 use crate::caddy::extra::{Extra, GlobalOption};
 use crate::caddy::features::Features;
+use crate::caddy::lexer::{is_bare_token, is_token_char};
 use crate::caddy::sites::Sites;
 use crate::config::{CaddyAddress, CaddyConfig, CaddyTls, Listen};
 use crate::domain::host::HostPattern;
@@ -219,15 +220,4 @@ fn bare_token(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Erro
 
 fn write(out: &mut Output, text: &str) -> Result<(), Error> {
     out.write_str(text).map_err(|_| Error::from(ErrorKind::WriteFailure))
-}
-
-/// Whether Caddy reads this text as one word that means itself, wherever it stands: no space,
-/// brace, quote, backtick, comment, escape or comma.
-#[must_use]
-pub fn is_bare_token(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(is_token_char)
-}
-
-fn is_token_char(c: char) -> bool {
-    c.is_alphanumeric() || "-._~:/[]*+@%=?&".contains(c)
 }

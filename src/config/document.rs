@@ -5,10 +5,11 @@ use serde_json::{Map, Value as Json, json};
 use crate::config::Config;
 use crate::config::env::variable;
 use crate::config::keys::CONFIG;
+use crate::config::paths::join;
 use crate::config::print::{self, comment};
 use crate::config::report::Report;
 use crate::config::service::{DEFAULTS, Draft, SERVICE};
-use crate::config::table::{Table, join};
+use crate::config::table::Table;
 use crate::config::yaml::{self, flow};
 
 /// The services of the example: one with every option, one with as little as there can be.

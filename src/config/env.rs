@@ -9,9 +9,10 @@ use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
 
 use crate::config::keys::CONFIG;
+use crate::config::paths::{join, nearest};
 use crate::config::problem::Fault;
 use crate::config::service::DEFAULTS;
-use crate::config::table::{join, nearest};
+
 use crate::config::yaml;
 
 const PREFIX: &str = "WAKEDOCK_";

@@ -11,6 +11,7 @@ mod kind;
 mod load;
 mod oidc;
 mod origins;
+mod paths;
 mod print;
 mod problem;
 mod report;

@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 use crate::config::env::Environment;
 use crate::config::keys::CONFIG;
 use crate::config::load::{Combined, Emptiness, combine, find};
+use crate::config::paths::join;
 use crate::config::problem::{ConfigProblems, Place};
 use crate::config::service::{DEFAULTS, SERVICE};
 use crate::config::sources::values;
-use crate::config::table::join;
 use crate::config::yaml::flow;
 use crate::domain::words::Origin;
 

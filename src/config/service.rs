@@ -11,9 +11,10 @@ use crate::config::kind::{
     Address, AsciiPath, Container, Count, Flag, Host, Icon, Kind, Line, Many, Maybe, Patience, Service, Span,
     StatusRange, Text, UrlPath, UserName, Word, Words,
 };
+use crate::config::paths::join;
 use crate::config::problem::{Fault, Faults};
 use crate::config::report::Report;
-use crate::config::table::{Group, Key, Refused, Table, join, key, later};
+use crate::config::table::{Group, Key, Refused, Table, key, later};
 use crate::domain::host::HostPattern;
 use crate::domain::name::{ContainerName, ServiceName};
 use crate::domain::service::{

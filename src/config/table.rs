@@ -4,6 +4,7 @@ use figment::value::Value;
 use serde_json::Value as Json;
 
 use crate::config::kind::noun;
+use crate::config::paths::{join, nearest};
 use crate::config::problem::{Fault, Faults};
 use crate::config::report::Report;
 
@@ -201,26 +202,6 @@ impl<T> Table<T> {
 
 fn no_value() -> Fault {
     Fault::new("has no value", "give it one, or take the key out")
-}
-
-/// `a.b` from `a` and `b`; either may be empty.
-pub(super) fn join(base: &str, name: &str) -> String {
-    match (base, name) {
-        ("", name) => name.to_owned(),
-        (base, "") => base.to_owned(),
-        (base, name) => format!("{base}.{name}"),
-    }
-}
-
-/// The candidate that a slip of the keyboard would have turned into `written`.
-pub(super) fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
-    let written = plain(written);
-    candidates
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&written, &plain(candidate)), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.6)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

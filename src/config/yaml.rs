@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_saphyr::{Location, Spanned};
 
-use crate::config::table::join;
+use crate::config::paths::join;
 
 /// Why a text is not YAML.
 #[derive(Debug)]

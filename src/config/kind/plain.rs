@@ -64,7 +64,7 @@ impl<E: Word> Kind for Words<E> {
             return Ok(*found);
         }
         let names = E::ALL.iter().map(|(name, _)| *name);
-        let mend = match crate::config::table::nearest(word, names) {
+        let mend = match crate::config::paths::nearest(word, names) {
             Some(near) => format!("write `{near}`, or another of {}", Self::describe()),
             None => format!("write one of {}", Self::describe()),
         };

@@ -9,12 +9,12 @@ use figment::value::Value;
 
 use crate::config::env::list_of;
 use crate::config::kind::{is_hidden, service_name_like};
+use crate::config::paths::nearest;
 use crate::config::problem::Fault;
 use crate::config::report::shorten;
 use crate::config::service::{Draft, SERVICE};
 use crate::config::sources::names::{self, PREFIX};
 use crate::config::sources::{Layer, SourceProblem};
-use crate::config::table::nearest;
 use crate::domain::name::ServiceName;
 use crate::domain::words::Origin;
 

@@ -3,9 +3,10 @@
 use figment::value::{Dict, Num, Tag, Value};
 use serde_json::{Map, Number, Value as Json};
 
+use crate::config::paths::join;
 use crate::config::report::Report;
 use crate::config::service::{Draft, SERVICE};
-use crate::config::table::{Table, join};
+use crate::config::table::Table;
 use crate::domain::service::ServiceSpec;
 
 /// The keys of a service that one source gives, each with a value that was read without a problem.

@@ -9,8 +9,8 @@ use crate::caddy::render;
 use crate::caddy::sites::Sites;
 use crate::config::{CaddyConfig, CaddyMode};
 use crate::ports::{CaddyAdmin, CaddyError};
-use crate::supervisor::publish::PublishState;
 use crate::supervisor::publish::attempt::{Failure, blocking};
+use crate::supervisor::publish::state::PublishState;
 
 /// What is asked, with the way back.
 pub(super) enum Ask {

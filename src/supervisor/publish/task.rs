@@ -20,7 +20,8 @@ use crate::domain::words::PublishOutcome;
 use crate::ports::CaddyAdmin;
 use crate::supervisor::publish::ask::{self, Ask, AskError, Draft, Verdict};
 use crate::supervisor::publish::attempt::{self, Failure};
-use crate::supervisor::publish::{Connect, OnOutcome, PublishState, PublisherHandle, Wish};
+use crate::supervisor::publish::handle::{PublisherHandle, Wish};
+use crate::supervisor::publish::state::PublishState;
 
 /// Changes that come together are published together.
 const COALESCE: Duration = Duration::from_millis(50);
@@ -41,6 +42,11 @@ const CALM: Duration = Duration::from_secs(10);
 
 /// Questions that wait.
 const ASKS: usize = 8;
+
+/// Makes a client of the Caddy at an address.
+pub type Connect = Box<dyn Fn(&CaddyAddress) -> Arc<dyn CaddyAdmin> + Send + Sync>;
+/// Hears of every attempt, to count it.
+pub type OnOutcome = Box<dyn Fn(PublishOutcome) + Send + Sync>;
 
 /// The task.
 pub struct Publisher {

@@ -1,78 +1,31 @@
-//! Keeps Caddy in step with the set of routes, by one task.
-//!
-//! Sleeping and waking never come here: a change of Caddy's configuration can close every
-//! WebSocket of every site. Only another set of hosts, another configuration or another file of
-//! the operator's leads to a publish, and only where the result differs from what Caddy runs.
-
-mod ask;
-mod attempt;
-mod task;
+//! The way to talk to the publisher.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::{CaddyAddress, CaddyConfig, CaddyMode};
+use crate::config::{CaddyConfig, CaddyMode};
 use crate::domain::host::{HostPattern, Hostname};
-use crate::domain::time::Timestamp;
-use crate::domain::words::PublishOutcome;
-use crate::ports::CaddyAdmin;
-
-use crate::supervisor::publish::ask::Ask;
-pub use crate::supervisor::publish::ask::{AskError, Draft, Verdict};
-pub use crate::supervisor::publish::task::Publisher;
-
-/// Makes a client of the Caddy at an address.
-pub type Connect = Box<dyn Fn(&CaddyAddress) -> Arc<dyn CaddyAdmin> + Send + Sync>;
-/// Hears of every attempt, to count it.
-pub type OnOutcome = Box<dyn Fn(PublishOutcome) + Send + Sync>;
-
-/// How WakeDock stands with Caddy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PublishState {
-    /// Of the last attempt. `None`: there was none yet, or the mode is `off`.
-    pub outcome: Option<PublishOutcome>,
-    /// When that was.
-    pub at: Timestamp,
-    /// For the operator: why not, in Caddy's own words where it said some.
-    pub message: Option<String>,
-    /// Caddy runs somebody else's configuration, which is left alone.
-    pub foreign: bool,
-    /// How many hosts Caddy was told of last.
-    pub hosts: usize,
-    /// Options in the operator's files that WakeDock's own take the place of.
-    pub notes: Vec<String>,
-}
-
-impl PublishState {
-    /// Whether Caddy runs what it should, as far as is known.
-    #[must_use]
-    pub fn is_fine(&self) -> bool {
-        use PublishOutcome::{Published, Rejected, Unchanged, Unreachable};
-        match self.outcome {
-            None | Some(Published | Unchanged) => !self.foreign,
-            Some(Rejected | Unreachable) => false,
-        }
-    }
-}
+use crate::supervisor::publish::ask::{Ask, AskError, Draft, Verdict};
+use crate::supervisor::publish::state::PublishState;
 
 /// What Caddy is to run.
 #[derive(Debug, Clone)]
-struct Wish {
+pub(super) struct Wish {
     /// `None`: not known yet. A WakeDock that has just started must not take the routes away.
-    hosts: Option<BTreeSet<HostPattern>>,
-    config: CaddyConfig,
+    pub(super) hosts: Option<BTreeSet<HostPattern>>,
+    pub(super) config: CaddyConfig,
     /// The dashboard's own host.
-    dashboard: Option<Hostname>,
+    pub(super) dashboard: Option<Hostname>,
 }
 
 /// The way to talk to the publisher. It ends when all of these are gone.
 #[derive(Debug, Clone)]
 pub struct PublisherHandle {
-    wish: Arc<watch::Sender<Wish>>,
-    ask: mpsc::Sender<Ask>,
-    state: watch::Receiver<PublishState>,
+    pub(super) wish: Arc<watch::Sender<Wish>>,
+    pub(super) ask: mpsc::Sender<Ask>,
+    pub(super) state: watch::Receiver<PublishState>,
 }
 
 impl PublisherHandle {
