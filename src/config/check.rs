@@ -6,7 +6,7 @@ use crate::config::kind::below;
 use crate::config::problem::Fault;
 use crate::config::report::Report;
 use crate::config::service::Draft;
-use crate::config::{Config, Listen};
+use crate::config::{CaddyMode, Config, Listen};
 use crate::domain::host::{HostPattern, Hostname};
 use crate::domain::service::ServiceSpec;
 
@@ -28,6 +28,20 @@ pub(super) fn settings(config: &Config, report: &mut Report) {
         report.problem("caddy.https_port", None, fault);
     }
     oidc(config, report);
+    forward_auth(config, report);
+}
+
+/// Caddy's site for `admin.host` asks no log-in proxy, and comes from an address that one may have.
+fn forward_auth(config: &Config, report: &mut Report) {
+    let is_ours = config.admin.host.is_some() && config.caddy.mode != CaddyMode::Off;
+    let keys = ["admin.forward_auth.proxies", "admin.host", "caddy.mode"];
+    if is_ours && !config.admin.forward_auth.proxies.is_empty() && !report.has_failed(&keys) {
+        let reason = "is for a site that asks a log-in proxy; the one that WakeDock writes for `admin.host` \
+                      asks none, and whatever its visitors say of themselves would be believed";
+        let mend = "write that site yourself (`caddy.extra`), with its name in `admin.hosts`, and take \
+                    `admin.host` out";
+        report.problem(keys[0], None, Fault::new(reason, mend));
+    }
 }
 
 fn oidc(config: &Config, report: &mut Report) {

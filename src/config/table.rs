@@ -148,8 +148,10 @@ impl<T> Table<T> {
             } else if let Some(refused) = self.refusal(&inner) {
                 report.problem(&whole, Some(value), Fault::new(refused.reason, refused.mend));
             } else {
-                // A slip in the name of a secret must not tell it.
-                let shown = (!name.contains("secret")).then_some(value);
+                // A slip in the name of a secret must not tell it, however it is misspelt.
+                let group = |key: &Key<T>| key.path.rsplit_once('.').map_or("", |(group, _)| group);
+                let is_near_one = self.keys().any(|key| key.secret && group(key) == path);
+                let shown = (!is_near_one && !name.contains("secret")).then_some(value);
                 report.problem(&whole, shown, self.unknown(path, name));
             }
         }

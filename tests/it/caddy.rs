@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, too, may fail a test")]
 
+mod dashboard;
 mod protocols;
 mod publish;
 mod real;

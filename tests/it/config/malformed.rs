@@ -23,6 +23,12 @@ const MALFORMED: &[(&str, &str, &str)] = &[
     ("services: { a: b }", "services", "a group of keys"),
     ("services: [cloud]", "services[0]", "text"),
     ("proxy.listen: ['127.0.0.1:1']", "proxy.listen", "levels"),
+    // A site that WakeDock writes, and a log-in proxy that it does not ask.
+    (
+        "admin: { host: dash.example.com, forward_auth: { proxies: [127.0.0.1/32] } }",
+        "admin.forward_auth.proxies",
+        "`admin.hosts`",
+    ),
     // Unknown keys.
     ("servics: []", "servics", "`services`"),
     ("proxy: { listn: [] }", "proxy.listn", "`listen`"),
@@ -385,5 +391,28 @@ proptest! {
         if let Err(problems) = file.load(&[(&name, &value)]) {
             prop_assert!(problems.0.iter().all(|problem| problem.key.starts_with(key)), "{}", problems);
         }
+    }
+}
+
+/// The story: a slip in the name of the secret told it to everybody who may read events.
+#[test]
+fn a_misspelt_secret_is_not_told() {
+    for key in ["client_secert", "secret", "password", "client"] {
+        let text = format!("admin: {{ oidc: {{ {key}: hunter2hunter2 }} }}\n");
+        let told = read(&text).unwrap_err().to_string();
+        assert!(told.contains(&format!("admin.oidc.{key}")) && !told.contains("hunter2"), "{told}");
+    }
+    let told = read("proxy: { listn: hunter2 }\n").unwrap_err().to_string();
+    assert!(told.contains("hunter2"), "elsewhere it helps: {told}");
+}
+
+#[test]
+fn a_log_in_proxy_fits_a_site_of_one_s_own() {
+    let proxies = "forward_auth: { proxies: [127.0.0.1/32] }";
+    for fine in [
+        format!("admin: {{ hosts: [dash.example.com], {proxies} }}\n"),
+        format!("admin: {{ host: dash.example.com, {proxies} }}\ncaddy: {{ mode: off }}\n"),
+    ] {
+        assert!(read(&fine).is_ok(), "{fine}");
     }
 }
