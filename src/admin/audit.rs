@@ -7,9 +7,16 @@ use serde_json::Value;
 use crate::admin::auth::AUDIT;
 use crate::admin::caller::{Caller, Via};
 use crate::clock;
-use crate::store::{ChangeError, CommitError, Interrupted, Order, StorageFault, Store, Writing};
+use crate::store::{
+    ChangeError, CommitError, Interrupted, Order, StorageFault, Store, Table, Writing, number_key,
+};
+use crate::supervisor::catalog::By;
 
-/// The newest entries that are kept.
+/// Orders, and log-ins that failed: of these there can be any number in a minute, and they must not
+/// push out who was made an admin.
+const NOTES: Table<Entry> = Table::new("audit_notes");
+
+/// The newest entries that are kept of what was changed, and as many of what was ordered.
 pub const KEPT: u64 = 10_000;
 
 /// One entry, as it is stored.
@@ -74,25 +81,50 @@ impl Entry {
 /// # Errors
 /// Where the disk fails.
 pub fn record(tables: &Writing<'_>, entry: &Entry) -> Result<(), StorageFault> {
-    let key = tables.append(&AUDIT, entry)?;
-    // One in, one out: there is never more than one to let go.
-    if let Some(oldest) = key.parse::<u64>().ok().and_then(|number| number.checked_sub(KEPT)) {
-        tables.remove(&AUDIT, &format!("{oldest:020}"))?;
+    write(tables, &AUDIT, entry)
+}
+
+/// Numbers go on through both tables, which are read as one.
+fn write(tables: &Writing<'_>, table: &Table<Entry>, entry: &Entry) -> Result<(), StorageFault> {
+    tables.put(table, &number_key(tables.number(&AUDIT, 0)?), entry)?;
+    // One in, one out.
+    let surplus = usize::try_from(tables.count(table)?.saturating_sub(KEPT)).unwrap_or(usize::MAX);
+    if surplus > 0 {
+        tables.remove_range(table, .., surplus.min(2))?;
     }
     Ok(())
 }
 
-/// Writes an entry about what changes nothing in the store. Where the store is away it goes to the
-/// log instead.
-pub async fn note(store: &Store, entry: Entry) {
+/// Writes down, behind it, what somebody ordered: the order waits for no disk. What was noted is saved
+/// before an orderly end; where the store is away the entry goes to the log instead.
+pub fn note(store: &Store, entry: Entry) {
     let kept = entry.clone();
-    let written = store
-        .change(move |tables| record(tables, &entry).map_err(Interrupted::<std::convert::Infallible>::from))
-        .await;
-    if let Err(error) = written {
-        let (who, what, subject) = (kept.who, kept.what, kept.subject);
-        tracing::warn!(who, what, subject, %error, "an entry of the audit could not be stored");
-    }
+    let posted = store.post(move |tables| write(tables, &NOTES, &entry));
+    tokio::spawn(async move {
+        if let Err(error) = posted.await {
+            let Entry { who, via, address, what, subject, after, .. } = kept;
+            let after = after.map(|after| after.to_string());
+            tracing::warn!(who, via, address, what, subject, after, %error, "an entry of the audit could not be stored");
+        }
+    });
+}
+
+/// Somebody who changes what API and dashboard say about a service: the entry of the change is in the
+/// commit of the change.
+#[must_use]
+pub fn service_by(caller: &Caller) -> By {
+    let name = caller.name.as_ref().to_owned();
+    let caller = caller.clone();
+    By::witnessed(name, move |tables, changed| {
+        let what = match (&changed.before, &changed.after) {
+            (None, _) => "service-created",
+            (Some(_), Some(_)) => "service-changed",
+            (Some(_), None) => "service-deleted",
+        };
+        let mut entry = Entry::by(&caller, what, changed.service.as_str());
+        (entry.before, entry.after) = (changed.before, changed.after);
+        record(tables, &entry)
+    })
 }
 
 /// The entries before `cursor`, the newest first, each with its key.
@@ -106,8 +138,11 @@ pub async fn entries(
 ) -> Result<Vec<(String, Entry)>, CommitError> {
     let read = store.read(move |tables| {
         let end = before.as_deref().unwrap_or("~");
-        let found = tables.scan(&AUDIT, ..end, Order::Descending, limit);
-        found.map_err(Interrupted::<std::convert::Infallible>::from)
+        let mut found = tables.scan(&AUDIT, ..end, Order::Descending, limit)?;
+        found.extend(tables.scan(&NOTES, ..end, Order::Descending, limit)?);
+        found.sort_by(|(one, _), (other, _)| other.cmp(one));
+        found.truncate(limit);
+        Ok::<_, Interrupted<std::convert::Infallible>>(found)
     });
     read.await.map_err(|error| match error {
         ChangeError::Commit(error) => error,

@@ -23,6 +23,15 @@ pub struct Caller {
     pub services: Option<Arc<[String]>>,
 }
 
+impl Caller {
+    /// Whether this is the user of a name, who has logged in here. Not a token of theirs, which is for
+    /// what it is for, and nobody who has the same name at a log-in proxy.
+    #[must_use]
+    pub fn is_user(&self, name: &str) -> bool {
+        matches!(self.via, Via::Session { .. }) && *self.name == *name
+    }
+}
+
 /// How somebody showed who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Via {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, LOCATION, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -23,10 +23,12 @@ use http_body_util::Limited;
 use crate::admin::access::{self, Access, Found};
 use crate::admin::auth::{By, Identified};
 use crate::admin::caller::Caller;
+use crate::admin::crowd::Crowd;
 use crate::admin::peer::{Origin, Peer};
 use crate::admin::problem::Problem;
 use crate::admin::{AdminState, auth, cors, headers, names, streams};
 use crate::clock;
+use crate::config::AdminConfig;
 use crate::domain::words::Role;
 
 /// Bytes of a request's body; over them 413.
@@ -35,9 +37,32 @@ const BODY: usize = 1024 * 1024;
 const FORM: usize = 256 * 1024;
 /// For a whole body to come.
 const BODY_TIME: Duration = Duration::from_secs(30);
+/// The same of whoever has shown nothing yet: a log-in is a name and a password.
+const STRANGERS_BODY: usize = 16 * 1024;
+const STRANGERS_BODY_TIME: Duration = Duration::from_secs(5);
+/// Requests of one client, or one /64 of IPv6, that come by a trusted proxy and are not answered yet.
+/// Whoever comes directly has a number of connections.
+const AT_ONCE: usize = 64;
+
+/// What every request passes.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    state: AdminState,
+    by_proxy: Arc<Crowd>,
+}
+
+impl Door {
+    pub(super) fn new(state: AdminState) -> Self {
+        Self { state, by_proxy: Crowd::new(AT_ONCE) }
+    }
+}
 
 /// Lets a request in, or says why not, and hardens the answer.
-pub(super) async fn door(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+pub(super) async fn door(
+    State(Door { state, by_proxy }): State<Door>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     // Whoever is served without a peer came through no listener of ours: a stranger.
     let nobody = || Peer::Tcp { from: Ipv4Addr::UNSPECIFIED.into(), to: Ipv4Addr::UNSPECIFIED.into() };
@@ -46,14 +71,21 @@ pub(super) async fn door(State(state): State<AdminState>, request: Request, next
     let origin = Origin::of(&peer, &parts.headers, &settings);
     let request_id = headers::request_id(&parts.headers, origin.believed);
     let cors = cors::allowed(&parts.headers, &settings);
-    let mut response = match admit(&state, &mut parts, body, &peer, &origin).await {
-        Ok((caller, body)) => {
-            parts.extensions.insert(origin);
-            let response = next.run(Request::from_parts(parts, body)).await;
-            bounded(&state, caller, response)
+    let response = async {
+        // Given back with the head of the answer: what goes on has places of its own.
+        let Some(_seat) = by_proxy.admit(origin.by_proxy()) else {
+            return too_many("Wait for the answers to what you have asked.").into_response();
+        };
+        match admit(&state, &settings, &mut parts, body, &peer, &origin).await {
+            Ok((caller, body)) => {
+                parts.extensions.insert(origin);
+                let response = next.run(Request::from_parts(parts, body)).await;
+                bounded(&state, settings, caller, response)
+            }
+            Err(refusal) => *refusal,
         }
-        Err(refusal) => *refusal,
     };
+    let mut response = response.await;
     cors.apply(response.headers_mut());
     headers::harden(response.headers_mut(), &request_id);
     response
@@ -70,29 +102,33 @@ impl From<Problem> for Refusal {
 
 async fn admit(
     state: &AdminState,
+    settings: &AdminConfig,
     parts: &mut Parts,
     body: Body,
     peer: &Peer,
     origin: &Origin,
-) -> Result<(Option<Caller>, Body), Refusal> {
+) -> Result<(Option<Admitted>, Body), Refusal> {
     if let Peer::Socket { uid } = peer
         && !is_ours(*uid)
     {
         let detail = "Ask as root or as WakeDock's own user, or over the network with an API token.";
         return Err(forbidden("This socket is not for this user").detail(detail).into());
     }
-    let settings = state.settings.load_full();
-    names::check(parts, peer, &settings)?;
+    names::check(parts, peer, settings)?;
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > BODY as u64) {
         return Err(too_large().into());
     }
-    if let Some(answer) = cors::preflight(parts, &settings) {
+    if let Some(answer) = cors::preflight(parts, settings) {
         return Err(Box::new(answer));
     }
-    let body = Body::new(Limited::new(Timed::new(body), BODY));
-    // Where nothing matched the router says so, to whoever asks.
+    // Where nothing matched the router says so, to whoever asks, and reads nothing.
     let Some(path) = parts.extensions.get::<MatchedPath>().cloned() else { return Ok((None, body)) };
+    // What is for machines is for those on this side: strangers come by the data plane.
+    let is_outside = *peer == Peer::Proxy;
+    if is_outside && path.as_str() == "/caddy/ask" {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here").into());
+    }
     let access = match access::find(&parts.method, path.as_str()) {
         Found::Access(access) => access,
         Found::OtherMethods => return Err(method_not_allowed(path.as_str()).into()),
@@ -103,11 +139,16 @@ async fn admit(
     };
     let wanted = match access {
         Access::Open => None,
-        Access::Metrics => settings.metrics_auth.then_some(Role::Viewer),
+        Access::Metrics => (settings.metrics_auth || is_outside).then_some(Role::Viewer),
         Access::SignedIn => Some(Role::Viewer),
         Access::Role(role) => Some(role),
     };
-    let somebody = match (state.auth.identify(parts, peer, origin, &settings, clock::wall()), wanted) {
+    let (most, time) = match wanted {
+        None => (STRANGERS_BODY, STRANGERS_BODY_TIME),
+        Some(_) => (BODY, BODY_TIME),
+    };
+    let body = Body::new(Limited::new(Timed::new(body, time), most));
+    let somebody = match (state.auth.identify(parts, peer, origin, settings, clock::wall()), wanted) {
         (Identified::Ambiguous(detail), _) => {
             let title = "The credentials can be read in two ways";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "ambiguous-credentials", title)
@@ -137,8 +178,7 @@ async fn admit(
         }
         None => from_our_page(state, parts, body, origin, None).await?,
     };
-    let caller = somebody.map(|(caller, _)| caller);
-    if let (Some(wanted), Some(caller)) = (wanted, &caller) {
+    if let (Some(wanted), Some((caller, _))) = (wanted, &somebody) {
         if caller.role < wanted {
             let detail = format!("You are {}; this wants {wanted}.", caller.role);
             return Err(forbidden("Your role does not allow this").detail(detail).into());
@@ -149,10 +189,16 @@ async fn admit(
             return Err(forbidden("The token is for other services").into());
         }
     }
-    if let Some(caller) = &caller {
+    if let Some((caller, _)) = &somebody {
         parts.extensions.insert(caller.clone());
     }
-    Ok((caller, body))
+    Ok((somebody.map(|(caller, by)| Admitted { caller, by }), body))
+}
+
+/// Who was let in, and what they showed.
+struct Admitted {
+    caller: Caller,
+    by: By,
 }
 
 /// Holds an unsafe request of a browser against what only pages of ours can do: come from here, and,
@@ -165,6 +211,15 @@ async fn from_our_page(
     caller: Option<&Caller>,
 ) -> Result<Body, Refusal> {
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        // A link on another site's page may show a page of ours; what is for programs it must not fetch
+        // in somebody's name.
+        if parts.uri.path().starts_with("/api/")
+            && caller.is_some()
+            && auth::is_from_elsewhere(&parts.headers)
+        {
+            let problem = Problem::new(StatusCode::FORBIDDEN, "cross-origin", "Another site asked for this");
+            return Err(problem.detail("Programs show a token instead of a cookie.").into());
+        }
         return Ok(body);
     }
     if !auth::check_origin(&parts.headers, origin) {
@@ -201,15 +256,16 @@ async fn from_our_page(
         .into())
 }
 
-/// A body that has to be whole within [`BODY_TIME`] of its first look.
+/// A body that has to be whole within a time of its first look.
 struct Timed {
     body: Body,
+    time: Duration,
     over: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl Timed {
-    fn new(body: Body) -> Self {
-        Self { body, over: None }
+    fn new(body: Body, time: Duration) -> Self {
+        Self { body, time, over: None }
     }
 }
 
@@ -221,7 +277,8 @@ impl http_body::Body for Timed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let over = self.over.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_TIME)));
+        let time = self.time;
+        let over = self.over.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
         if over.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(axum::Error::new("the body was too slow"))));
         }
@@ -237,18 +294,28 @@ impl http_body::Body for Timed {
     }
 }
 
-/// Gives an answer that goes on a place and an end.
-fn bounded(state: &AdminState, caller: Option<Caller>, response: Response) -> Response {
-    let Some(caller) = caller.filter(|_| streams::goes_on(response.body())) else { return response };
-    let (parts, body) = response.into_parts();
-    let bounded = streams::bound(body, &state.streams, Arc::clone(&state.auth), caller, state.stage.clone());
-    match bounded {
-        Some(body) => Response::from_parts(parts, body),
-        None => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", "Too many streams are open")
+/// Gives an answer that goes on a place and an end. `settings`: what its caller was let in under.
+fn bounded(
+    state: &AdminState,
+    settings: Arc<AdminConfig>,
+    admitted: Option<Admitted>,
+    response: Response,
+) -> Response {
+    let Some(Admitted { caller, by }) = admitted.filter(|_| streams::goes_on(response.body())) else {
+        return response;
+    };
+    streams::bound(response, state, settings, caller, by).unwrap_or_else(|| {
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", "Too many streams are open")
             .detail("Close some of the pages or programs that follow events or logs.")
-            .field(axum::http::header::RETRY_AFTER, HeaderValue::from_static("10"))
-            .into_response(),
-    }
+            .field(RETRY_AFTER, HeaderValue::from_static("10"))
+            .into_response()
+    })
+}
+
+fn too_many(detail: &str) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests at once")
+        .detail(detail)
+        .field(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 /// A token that is for some services sees nothing else, but who it is.

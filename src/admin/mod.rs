@@ -11,12 +11,15 @@ pub mod audit;
 pub mod auth;
 pub mod caller;
 mod cors;
+mod crowd;
 mod door;
 mod headers;
 mod health;
 mod names;
 pub mod oidc;
+mod owners;
 pub mod pages;
+mod patience;
 pub mod peer;
 pub mod problem;
 mod secret;
@@ -80,7 +83,7 @@ pub fn router(state: AdminState) -> Router {
         .method_not_allowed_fallback(|| async {
             problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")
         })
-        .layer(from_fn_with_state(state.clone(), door::door))
+        .layer(from_fn_with_state(door::Door::new(state.clone()), door::door))
         .layer(from_fn_with_state(state.clone(), pages::errors_as_pages))
         .with_state(state)
 }

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use axum::http::header::HOST;
+use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, HeaderMap, ORIGIN, REFERER};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{StatusCode, Version};
@@ -14,8 +14,20 @@ use crate::config::AdminConfig;
 use crate::domain::host::Hostname;
 
 /// Health checks, scrapers and Caddy's question come under whatever name a network has for this
-/// machine. They are open to whoever reaches the port, or want a token, which no page has.
-const UNDER_ANY_NAME: [&str; 4] = ["/livez", "/readyz", "/metrics", "/caddy/ask"];
+/// machine. A browser, which reaches the port for pages that do not, has to say ours.
+const UNDER_ANY_NAME: [&str; 3] = ["/readyz", "/metrics", "/caddy/ask"];
+/// Says nothing that anybody could want.
+const ALIVE: &str = "/livez";
+
+/// Whether a browser may be asking. Pages cannot take `Accept-Language` out, and programs say none.
+fn is_browser(headers: &HeaderMap) -> bool {
+    let says = |name| headers.contains_key(name);
+    says(ACCEPT_LANGUAGE)
+        || says(ORIGIN)
+        || says(REFERER)
+        || says(COOKIE)
+        || headers.contains_key("sec-fetch-site")
+}
 
 /// Holds the host of a request against the names that are known.
 ///
@@ -28,7 +40,8 @@ pub(super) fn check(parts: &Parts, peer: &Peer, config: &AdminConfig) -> Result<
         Peer::Proxy => None,
         Peer::Tcp { to, .. } => Some(*to),
     };
-    if UNDER_ANY_NAME.contains(&parts.uri.path()) {
+    let path = parts.uri.path();
+    if path == ALIVE || (UNDER_ANY_NAME.contains(&path) && !is_browser(&parts.headers)) {
         return Ok(());
     }
     let mut said = parts.headers.get_all(HOST).iter();

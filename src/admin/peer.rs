@@ -65,6 +65,14 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// The client for whom a proxy speaks. `None`: nobody speaks for anybody.
+    #[must_use]
+    pub fn by_proxy(&self) -> Option<IpAddr> {
+        self.address.filter(|address| self.believed && self.proxy.is_none_or(|proxy| proxy != *address))
+    }
+}
+
 /// The nearest address that is not a trusted proxy's: whatever stands before it anybody may have
 /// written.
 fn forwarded_for(headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {

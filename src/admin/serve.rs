@@ -1,11 +1,10 @@
 //! The control plane's listeners: TCP, the local socket, and connections that the data plane hands
 //! over. They have limits of their own, so that neither side starves the other.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,19 +20,27 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tower::ServiceExt as _;
 
+use crate::admin::crowd::{Crowd, Seat};
+use crate::admin::patience::Patient;
 use crate::admin::peer::Peer;
 use crate::config::AdminConfig;
 use crate::local_socket::{self, LocalSocketError, SocketFile};
 
 /// Connections at once: a few hundred open dashboards, scrapers, probes, Caddy.
 const CONNECTIONS: usize = 1024;
-/// Of one address, or one /64 of IPv6; those of trusted proxies are not counted.
+/// Of one address, or one /64 of IPv6; those of trusted proxies are not counted, for their clients are,
+/// at the door.
 const PER_ADDRESS: usize = 128;
 /// The command line and the data plane have places of their own.
 const LOCAL: usize = 64;
 const HANDED_OVER: usize = 512;
 /// A client that has not sent its request's head by then is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that reads nothing of its answer for so long is let go. One that has gone away without a
+/// word is found out as soon.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for what is in the kernel's hands, in milliseconds.
+const USER_TIMEOUT: u32 = 60_000;
 /// Bytes and fields of a head; over them 431.
 const HEAD_SIZE: usize = 32 * 1024;
 const HEAD_FIELDS: usize = 100;
@@ -102,7 +109,7 @@ pub fn serve(listeners: Listeners, router: Router, config: Arc<ArcSwap<AdminConf
     let places = |count| Arc::new(Semaphore::new(count));
     let places =
         AllPlaces { tcp: places(CONNECTIONS), local: places(LOCAL), handed_over: places(HANDED_OVER) };
-    let common = Common { router, ending, crowd: Arc::default(), places: Arc::new(places), config };
+    let common = Common { router, ending, crowd: Crowd::new(PER_ADDRESS), places: Arc::new(places), config };
     let accepting = tokio::spawn(accept(listeners, common));
     Server { end, accepting }
 }
@@ -174,6 +181,7 @@ impl Common {
             Arrived::Tcp(stream, from) => {
                 // Whoever is gone already is found out by reading.
                 let _ = stream.set_nodelay(true);
+                let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT);
                 let from = from.to_canonical();
                 let to = stream.local_addr().map_or(from, |to| to.ip());
                 let trusted =
@@ -222,7 +230,7 @@ impl Common {
                     .header_read_timeout(HEAD_TIMEOUT)
                     .max_buf_size(HEAD_SIZE)
                     .max_headers(HEAD_FIELDS)
-                    .serve_connection(TokioIo::new(stream), service)
+                    .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), service)
             );
             let told = async { drop(ending.wait_for(|ending| *ending).await) };
             let ended = match select(served.as_mut(), std::pin::pin!(told)).await {
@@ -240,51 +248,61 @@ impl Common {
     }
 }
 
-/// How many connections each address has.
-#[derive(Debug, Default)]
-struct Crowd(Mutex<HashMap<IpAddr, usize>>);
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One connection of an address, counted until it is dropped.
-#[derive(Debug)]
-struct Seat {
-    crowd: Arc<Crowd>,
-    address: Option<IpAddr>,
-}
+    use axum::body::Bytes;
+    use axum::routing::get;
+    use tokio::io::AsyncWriteExt as _;
 
-impl Crowd {
-    /// A seat; `None` where the address has as many as it may. Who is nobody in particular is not
-    /// counted.
-    fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Seat> {
-        let address = address.map(network_of);
-        if let Some(address) = address {
-            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = counts.entry(address).or_default();
-            if *count >= PER_ADDRESS {
-                return None;
-            }
-            *count += 1;
-        }
-        Some(Seat { crowd: Arc::clone(self), address })
-    }
-}
+    use super::*;
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let Some(address) = self.address else { return };
-        let mut counts = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&address);
-            }
+    /// Sends for ever, and counts how often it is asked for more and when it is let go.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl Drop for Endless {
+        fn drop(&mut self) {
+            self.0.store(usize::MAX, Ordering::Relaxed);
         }
     }
-}
 
-/// The address that stands for one client: of IPv6 its /64.
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        v4 @ IpAddr::V4(_) => v4,
+    /// The story: a client that asked for something large and never read held its connection, its
+    /// place and a full buffer for as long as it liked.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_reads_holds_nothing_for_long() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&asked);
+        let endless = move || {
+            let endless = Endless(Arc::clone(&seen));
+            async move {
+                let pieces = futures_util::stream::unfold(endless, |endless| async {
+                    endless.0.fetch_add(1, Ordering::Relaxed);
+                    Some((Ok::<_, std::convert::Infallible>(Bytes::from_static(&[0; 4096])), endless))
+                });
+                Body::from_stream(pieces)
+            }
+        };
+        let places = |count| Arc::new(Semaphore::new(count));
+        let places = AllPlaces { tcp: places(1), local: places(1), handed_over: places(1) };
+        let (_end, ending) = watch::channel(false);
+        let common = Common {
+            router: Router::new().route("/", get(endless)),
+            ending,
+            crowd: Crowd::new(PER_ADDRESS),
+            places: Arc::new(places),
+            config: Arc::default(),
+        };
+        let place = place(&common.places.local).unwrap();
+        let (near, mut far) = tokio::io::duplex(1024);
+        common.serve(near, Peer::Socket { uid: 0 }, (place, None));
+        far.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        tokio::time::sleep(WRITE_TIMEOUT - Duration::from_secs(1)).await;
+        let waiting = asked.load(Ordering::Relaxed);
+        assert!((1..100).contains(&waiting), "{waiting} pieces were made for nobody");
+        assert_eq!(common.places.local.available_permits(), 0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(asked.load(Ordering::Relaxed), usize::MAX, "the answer was let go");
+        assert_eq!(common.places.local.available_permits(), 1);
     }
 }

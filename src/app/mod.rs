@@ -266,8 +266,9 @@ impl App {
         if self.config.shutdown.stop_services {
             self.fleet.stop_all(StopCause::Shutdown, grace).await;
         }
-        self.fleet.shut_down().await;
+        // First those who may still order something, then what writes it down.
         self.admin.end().await;
+        self.fleet.shut_down().await;
         match outcome {
             Some(DrainOutcome::Finished) => {
                 tracing::info!("drained: every request was finished");

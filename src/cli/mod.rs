@@ -5,6 +5,7 @@ mod config;
 mod follow;
 mod health;
 mod orders;
+mod owner;
 mod papers;
 mod remote;
 mod secret;

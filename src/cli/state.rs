@@ -10,15 +10,18 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
+use crate::admin::auth::{self, Compared, Restored, TokenName};
 use crate::app;
 use crate::cli::client::{Client, ClientError};
+use crate::cli::owner::Premises;
 use crate::cli::remote::{Remote, Surroundings};
 use crate::cli::terminal::Terminal;
+use crate::cli::view::paint::plain;
 use crate::cli::view::words::{bytes, clock_time, count};
-use crate::cli::{Exit, chain};
+use crate::cli::{Exit, chain, users};
 use crate::clock;
 use crate::store::restore::{self, Report, RestoreError};
-use crate::store::{BackupError, OpenStoreError, Store, migrate};
+use crate::store::{BackupError, OpenStoreError, Store, Writing, migrate};
 
 #[derive(Debug, Args)]
 pub(super) struct Backup {
@@ -245,20 +248,61 @@ pub(super) fn restore(arguments: &Restore, around: Surroundings<'_>) -> Exit {
         Ok(settings) => app::store_path(&settings),
         Err(exit) => return exit,
     };
-    let done = match restore::replace(&arguments.file, &store) {
+    let caller = users::caller();
+    let settle = |tables: &Writing<'_>, before: &restore::Before<'_>| auth::settle(tables, before, &caller);
+    let premises = Premises::of(&store);
+    let done = match restore::replace(&arguments.file, &store, settle) {
         Ok(done) => done,
         Err(error) => return not_restored(&error, &arguments.file, terminal),
     };
+    if let Err(exit) = premises.give(terminal) {
+        return exit;
+    }
     if arguments.json {
         let mut shown = shown(&store, &done.report);
         shown["kept"] = done.kept.map_or(Json::Null, |kept| kept.display().to_string().into());
+        shown["access"] = json!(done.settled);
         return terminal.print(&format!("{shown:#}\n"));
     }
     let kept = match done.kept {
         Some(kept) => format!("what was there is kept as {}", kept.display()),
         None => "nothing was there before".to_owned(),
     };
-    terminal.print(&format!("{}: {}\n{kept}\n", store.display(), said(&done.report)))
+    let access = access(&done.settled);
+    terminal.print(&format!("{}: {}\n{kept}\n{access}", store.display(), said(&done.report)))
+}
+
+/// Who may come in now, as far as that is not what the backup says: a line each.
+fn access(settled: &Restored) -> String {
+    let mut lines = Vec::new();
+    if settled.sessions_ended > 0 {
+        lines.push(format!("{} ended: everybody logs in again", count_of(settled.sessions_ended, "log-in")));
+    }
+    match settled.compared_with {
+        Compared::Nothing | Compared::Newer => {}
+        Compared::Foreign => lines.push(
+            "what was there has nothing in common with it: users and tokens are those of the backup"
+                .to_owned(),
+        ),
+        Compared::Unreadable => lines.push(
+            "what was there cannot be read: tokens and users that were revoked, removed or disabled since \
+             are good again; look at `wakedock user list` and `wakedock token list`"
+                .to_owned(),
+        ),
+    }
+    for user in &settled.users_changed {
+        lines.push(format!("user {} {}", plain(&user.name), user.said()));
+    }
+    let named = |token: &TokenName| format!("token {} ({})", token.id, plain(&token.name));
+    lines.extend(settled.tokens_left_out.iter().map(|token| format!("{} stays revoked", named(token))));
+    let gone = settled.users_gone.iter().map(|name| format!("user {}", plain(name)));
+    let gone = gone.chain(settled.tokens_gone.iter().map(named));
+    lines.extend(gone.map(|what| format!("{what} was made since the backup, and is gone")));
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+fn count_of(number: usize, what: &str) -> String {
+    count(u64::try_from(number).unwrap_or(u64::MAX), what)
 }
 
 fn not_restored(error: &RestoreError, file: &Path, terminal: &Terminal) -> Exit {

@@ -228,6 +228,11 @@ static KEYS: &[Key<Config>] = &[
         example "https://wakedock.example.com/oidc/callback"
     ),
     key!(
+        admin.oidc.single_logout,
+        Flag,
+        "Whether a log-out here leads to the provider's own, where it has one."
+    ),
+    key!(
         admin.oidc.label,
         Maybe<Line<40>>,
         "What the log-in page calls the provider; by default its host.",

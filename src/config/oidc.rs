@@ -20,6 +20,9 @@ pub struct OidcConfig {
     pub roles: ForwardRoles,
     /// Where the provider sends browsers back to. `None`: to where they came from.
     pub redirect_url: Option<String>,
+    /// Whether whoever logs out here is led to the provider to log out there too, where it has a place
+    /// for that.
+    pub single_logout: bool,
     /// What the log-in page calls the provider. `None`: its host.
     pub label: Option<String>,
 }
@@ -35,6 +38,7 @@ impl Default for OidcConfig {
             groups_claim: "groups".to_owned(),
             roles: ForwardRoles::default(),
             redirect_url: None,
+            single_logout: true,
             label: None,
         }
     }

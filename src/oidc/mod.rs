@@ -13,6 +13,8 @@ mod http;
 mod provider;
 mod token;
 
+use std::time::Duration;
+
 use openidconnect::core::{CoreAuthenticationFlow, CoreClientAuthMethod};
 use openidconnect::{
     AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, Nonce, PkceCodeChallenge,
@@ -26,6 +28,9 @@ use crate::config::OidcConfig;
 use crate::oidc::http::Http;
 use crate::oidc::provider::Metadata;
 use crate::oidc::token::Client;
+
+/// Whoever logs out is logged out here already: the provider's word is not waited for for long.
+const LOG_OUT: Duration = Duration::from_secs(2);
 
 /// What makes one log-in this browser's own. All three are random, and of use only once.
 #[derive(Clone)]
@@ -48,6 +53,18 @@ pub struct Person {
     /// What they are called at the moment; `None`: the provider does not say.
     pub name: Option<String>,
     pub groups: Vec<String>,
+    pub id_token: IdToken,
+}
+
+/// An ID token that was checked, as the provider signed it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdToken(pub(crate) String);
+
+/// It says who somebody is, and belongs in no log.
+impl std::fmt::Debug for IdToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IdToken")
+    }
 }
 
 impl Provider {
@@ -76,6 +93,20 @@ impl Provider {
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .url();
         Ok(url.into())
+    }
+
+    /// Where to send a browser that has logged out here, for it to log out there as well (OpenID
+    /// Connect RP-Initiated Logout 1.0). `id_token`: of the log-in that is over; `back`: where it goes
+    /// afterwards. `None`: the provider has no such place, or does not say so soon enough.
+    pub async fn log_out_at(&self, config: &OidcConfig, id_token: &str, back: &str) -> Option<String> {
+        let http = Http::default();
+        let asked = tokio::time::timeout(LOG_OUT, self.metadata(config, &http)).await;
+        let mut url = provider::end_session_endpoint(&*asked.ok()?.ok()?)?;
+        url.query_pairs_mut()
+            .append_pair("id_token_hint", id_token)
+            .append_pair("client_id", config.client_id.as_deref()?)
+            .append_pair("post_logout_redirect_uri", back);
+        Some(url.into())
     }
 
     /// Whom a code stands for. The code is spent by asking.

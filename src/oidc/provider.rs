@@ -4,8 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openidconnect::core::{CoreJsonWebKeySet, CoreProviderMetadata};
-use openidconnect::{DiscoveryError, IssuerUrl};
+use openidconnect::core::{
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
+    CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode,
+    CoreResponseType, CoreSubjectIdentifierType,
+};
+use openidconnect::url::Url;
+use openidconnect::{AdditionalProviderMetadata, DiscoveryError, IssuerUrl, ProviderMetadata};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock;
@@ -23,7 +30,30 @@ const NEW_KEYS: Duration = Duration::from_secs(30);
 /// How long a page waits to hear whether the provider is there.
 const GLANCE: Duration = Duration::from_millis(300);
 
-pub(super) type Metadata = CoreProviderMetadata;
+pub(super) type Metadata = ProviderMetadata<
+    Extra,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+/// What the library reads of a discovery document only where it must be right: what is wrong with it
+/// keeps nobody from logging in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Extra {
+    #[serde(default)]
+    end_session_endpoint: Option<Json>,
+}
+
+impl AdditionalProviderMetadata for Extra {}
 
 /// One provider, as far as WakeDock knows it. Empty until somebody asks.
 #[derive(Default)]
@@ -104,6 +134,12 @@ impl Provider {
     }
 }
 
+/// Where a provider lets people log out, if it says so in a way that can be used.
+pub(super) fn end_session_endpoint(metadata: &Metadata) -> Option<Url> {
+    let said = metadata.additional_metadata().end_session_endpoint.as_ref()?.as_str()?;
+    Url::parse(said).ok().filter(is_safe)
+}
+
 /// What is known of this issuer and still holds.
 fn remembered(known: &Option<Box<Known>>, config: &OidcConfig) -> Option<Result<Arc<Metadata>, OidcError>> {
     let known = known.as_ref().filter(|known| Some(&known.issuer) == config.issuer.as_ref())?;
@@ -131,12 +167,16 @@ async fn ask(issuer: &str, http: &Http) -> Result<Metadata, OidcError> {
     let metadata = Metadata::discover_async(issuer, http).await.map_err(away)?;
     // The browser goes there with our client's name and comes back with a code.
     let url = metadata.authorization_endpoint().url();
-    let here = url.scheme() == "http"
-        && url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
-    if url.scheme() != "https" && !here {
+    if !is_safe(url) {
         return Err(OidcError::Away { reason: format!("its log-in page is not https: {url}") });
     }
     Ok(metadata)
+}
+
+/// Whether a browser may be sent there: by TLS, or on this very machine.
+fn is_safe(url: &Url) -> bool {
+    let is_here = || url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
+    url.scheme() == "https" || (url.scheme() == "http" && is_here())
 }
 
 fn away(error: DiscoveryError<HttpError>) -> OidcError {

@@ -20,7 +20,7 @@ use crate::oidc::claims::{Claims, Others};
 use crate::oidc::error::{plain, whole};
 use crate::oidc::http::Http;
 use crate::oidc::provider::Metadata;
-use crate::oidc::{Attempt, OidcError, Person};
+use crate::oidc::{Attempt, IdToken, OidcError, Person};
 
 /// What a clock may be wrong by.
 const SKEW: Duration = Duration::from_secs(60);
@@ -203,5 +203,6 @@ pub(super) async fn person(
         subject: id.subject().to_string(),
         name,
         groups: groups.unwrap_or_default(),
+        id_token: IdToken(tokens.id_token().map(ToString::to_string).unwrap_or_default()),
     })
 }

@@ -19,6 +19,7 @@ mod schema;
 mod tables;
 mod writer;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -27,7 +28,7 @@ use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
 use redb::StorageBackend;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use backup::{Backup, BackupError};
 pub use error::{CommitError, OpenStoreError, ReadStoreError};
@@ -36,7 +37,7 @@ pub use memory::{
     Activity, AskedBy, Remembered, ServiceMemory, Session, SessionEnd, SessionReady, SessionStart,
     SessionStop, StopIntent, StoreHealth, Wake, WakeFailed,
 };
-pub use open::{Migrated, migrate};
+pub use open::{Migrated, directory_of, migrate};
 pub use tables::{Interrupted, Order, Reading, StorageFault, Table, Writing, number_key};
 
 use crate::domain::name::ServiceName;
@@ -48,6 +49,8 @@ use writer::Writer;
 
 /// The newest wakes that are remembered for the usual duration.
 pub const REMEMBERED_WAKES: usize = 20;
+/// Records that may be on their way to a disk that hangs, of those that nobody waits for.
+const POSTED: usize = 1_000;
 /// The newest sessions that are kept of each service.
 pub const KEPT_SESSIONS: u64 = 1_000;
 
@@ -60,6 +63,8 @@ pub struct Store(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     path: PathBuf,
+    /// One for each of [`POSTED`].
+    posts: Arc<Semaphore>,
     /// Ends when the writer has; holds whether everything was saved.
     ended: watch::Receiver<Option<Result<(), CommitError>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -104,7 +109,8 @@ impl Store {
             .name("store".into())
             .spawn(move || writer.run(&end))
             .map_err(OpenStoreError::Thread)?;
-        let handle = Handle { shared, path, ended, thread: Mutex::new(Some(thread)) };
+        let posts = Arc::new(Semaphore::new(POSTED));
+        let handle = Handle { shared, path, posts, ended, thread: Mutex::new(Some(thread)) };
         Ok((Self(Arc::new(handle)), remembered))
     }
 
@@ -188,6 +194,30 @@ impl Store {
         let (answer, done) = oneshot::channel();
         self.0.shared.write(|ledger| ledger.job(Job::change(work, answer)));
         done.await.unwrap_or(Err(ChangeError::Commit(CommitError::Closed)))
+    }
+
+    /// Hands over a change that nobody needs to wait for, and returns at once. Whoever reads later sees
+    /// it, and [`Store::close`] saves it first. What comes back tells when it is on the disk.
+    pub fn post(
+        &self,
+        work: impl FnOnce(&Writing<'_>) -> Result<(), StorageFault> + Send + 'static,
+    ) -> Posted {
+        let (answer, done) = oneshot::channel();
+        // Callers do not wait, so that nothing else keeps them from piling up.
+        match Arc::clone(&self.0.posts).try_acquire_owned() {
+            Ok(place) => self.0.shared.write(|ledger| {
+                let work = move |tables: &Writing<'_>| {
+                    drop(place);
+                    Ok(work(tables)?)
+                };
+                ledger.job(Job::change(work, answer));
+            }),
+            Err(_) => {
+                let reason = "too much waits for the disk already".into();
+                let _ = answer.send(Err(CommitError::Unavailable { reason }.into()));
+            }
+        }
+        Posted(done)
     }
 
     /// Reads tables as they are after every change that was asked for before.
@@ -293,6 +323,23 @@ impl Future for Durable {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(CommitError::Closed)))
+    }
+}
+
+/// Resolves when what was posted is on the disk, or never will be. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Posted(oneshot::Receiver<Result<(), ChangeError<Infallible>>>);
+
+impl Future for Posted {
+    type Output = Result<(), CommitError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|answer| match answer {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(ChangeError::Commit(error))) => Err(error),
+            Ok(Err(ChangeError::Refused(never))) => match never {},
+            Err(_) => Err(CommitError::Closed),
+        })
     }
 }
 

@@ -164,7 +164,8 @@ pub(super) fn create(path: &Path) -> std::io::Result<File> {
 }
 
 /// The directory of a file.
-pub(super) fn directory_of(path: &Path) -> &Path {
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

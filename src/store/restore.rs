@@ -7,7 +7,9 @@ use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableHandle,
+};
 
 use crate::clock;
 use crate::domain::name::ServiceName;
@@ -22,7 +24,7 @@ use crate::store::open::{
 use crate::store::record;
 use crate::store::rehearsal::Rehearsal;
 use crate::store::schema::{EVENTS, META, NEWEST, SESSIONS, STATES};
-use crate::store::tables::COUNTERS;
+use crate::store::tables::{COUNTERS, Reading, StorageFault, Writing};
 
 /// How many records that are not understood are named.
 const NAMED: usize = 10;
@@ -43,10 +45,21 @@ pub struct Report {
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replaced {
+pub struct Replaced<T> {
     pub report: Report,
     /// What was in its place before.
     pub kept: Option<PathBuf>,
+    /// What came of settling it.
+    pub settled: T,
+}
+
+/// What a backup takes the place of.
+#[derive(Debug)]
+pub enum Before<'a> {
+    Nothing,
+    /// A store that is damaged, or of a newer WakeDock.
+    Unreadable,
+    Store(&'a Reading<'a>),
 }
 
 /// Why nothing was replaced.
@@ -148,9 +161,16 @@ fn look_through(database: &Database) -> Result<Looked, Fault> {
 /// Puts a backup in the place of a store that nobody uses. What was there is kept beside it, as
 /// `….before-restore-<time>`. Where anything is wrong, nothing is replaced.
 ///
+/// `settle` changes what comes back, in view of what it replaces; it is called again, as if that were
+/// not readable, where reading it fails.
+///
 /// # Errors
 /// Says what stands against it.
-pub fn replace(backup: &Path, store: &Path) -> Result<Replaced, RestoreError> {
+pub fn replace<T>(
+    backup: &Path,
+    store: &Path,
+    settle: impl Fn(&Writing<'_>, &Before<'_>) -> Result<T, StorageFault>,
+) -> Result<Replaced<T>, RestoreError> {
     let write = |source| RestoreError::Write { path: store.to_owned(), source };
     let directory = directory_of(store);
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(write)?;
@@ -161,12 +181,12 @@ pub fn replace(backup: &Path, store: &Path) -> Result<Replaced, RestoreError> {
     let draft = beside(store, ".restoring");
     let swapped = copy(backup, &draft).map_err(write).and_then(|()| {
         let report = check(&draft).map_err(|error| name_backup(error, backup))?;
-        finish(&draft, &old).map_err(RestoreError::Backup)?;
+        let settled = finish(&draft, &old, &settle).map_err(RestoreError::Backup)?;
         own_as(&draft, store).map_err(write)?;
         let kept = old.keep(store).map_err(write)?;
         std::fs::rename(&draft, store).map_err(write)?;
         sync_directory(store);
-        Ok(Replaced { report, kept })
+        Ok(Replaced { report, kept, settled })
     });
     if swapped.is_err() {
         let _ = std::fs::remove_file(&draft);
@@ -177,27 +197,17 @@ pub fn replace(backup: &Path, store: &Path) -> Result<Replaced, RestoreError> {
 /// The store that is to be replaced, locked.
 struct Old {
     exists: bool,
-    /// The highest number that its events may have.
-    events: Option<u64>,
-    /// Holds the lock.
-    _lock: Option<Lock>,
-}
-
-enum Lock {
-    /// Never read again: both hold the lock until they are dropped.
-    Database {
-        _database: Box<Database>,
-    },
-    File {
-        _file: Box<dyn StorageBackend>,
-    },
+    /// `None`: it cannot be read.
+    database: Option<Database>,
+    /// Never read: it holds the lock until it is dropped.
+    _lock: Option<Box<dyn StorageBackend>>,
 }
 
 impl Old {
     fn take(backup: &Path, store: &Path) -> Result<Self, RestoreError> {
         let write = |source| RestoreError::Write { path: store.to_owned(), source };
         let Ok(there) = std::fs::metadata(store) else {
-            return Ok(Self { exists: false, events: None, _lock: None });
+            return Ok(Self { exists: false, database: None, _lock: None });
         };
         if std::fs::metadata(backup).is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino())) {
             return Err(RestoreError::Itself { path: store.to_owned() });
@@ -207,24 +217,18 @@ impl Old {
             let file = Rehearsal::new(file).map_err(|error| file_error(store, error))?;
             open_backend(store, file, false)
         });
+        let unreadable = Self { exists: true, database: None, _lock: None };
         match rehearsed {
-            Ok((database, _)) => {
-                let events = guarded(|| events(&database)).unwrap_or(None);
-                let lock = Lock::Database { _database: Box::new(database) };
-                Ok(Self { exists: true, events, _lock: Some(lock) })
-            }
+            Ok((database, _)) => Ok(Self { database: Some(database), ..unreadable }),
             Err(OpenStoreError::Locked { .. }) => Err(RestoreError::InUse { path: store.to_owned() }),
             // Damaged, most likely: that is what backups are for. Its lock counts all the same.
             Err(_) => {
-                let Ok(file) = open() else { return Ok(Self { exists: true, events: None, _lock: None }) };
+                let Ok(file) = open() else { return Ok(unreadable) };
                 match file.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
                     Ok(false) => Err(RestoreError::InUse { path: store.to_owned() }),
-                    Ok(true) => {
-                        let lock = Lock::File { _file: Box::new(file) };
-                        Ok(Self { exists: true, events: None, _lock: Some(lock) })
-                    }
+                    Ok(true) => Ok(Self { _lock: Some(Box::new(file)), ..unreadable }),
                     Err(redb::BackendError::Io(error)) => Err(write(error)),
-                    Err(_) => Ok(Self { exists: true, events: None, _lock: None }),
+                    Err(_) => Ok(unreadable),
                 }
             }
         }
@@ -245,27 +249,70 @@ impl Old {
     }
 }
 
-fn events(database: &Database) -> Result<Option<u64>, Fault> {
-    Ok(database.begin_read()?.open_table(META)?.get(EVENTS)?.map(|value| value.value()))
+/// The highest numbers that a store has given: of events, and of each table.
+type Numbers = BTreeMap<Option<String>, u64>;
+
+fn numbers(seen: &ReadTransaction) -> Result<Numbers, Fault> {
+    let mut numbers = Numbers::new();
+    numbers.extend(seen.open_table(META)?.get(EVENTS)?.map(|value| (None, value.value())));
+    for entry in seen.open_table(COUNTERS)?.iter()? {
+        let (table, last) = entry?;
+        numbers.insert(Some(table.value().to_owned()), last.value());
+    }
+    Ok(numbers)
 }
 
-/// Brings the new file to the newest version. Events after it get numbers that the store that is
-/// replaced has not given; where that cannot be asked, far beyond those of the backup.
-fn finish(draft: &Path, old: &Old) -> Result<(), OpenStoreError> {
+/// Brings the new file to the newest version, and settles it. What gets a number after it gets one that
+/// the store that is replaced has not given; where that cannot be asked, one far beyond those of the
+/// backup.
+fn finish<T>(
+    draft: &Path,
+    old: &Old,
+    settle: &impl Fn(&Writing<'_>, &Before<'_>) -> Result<T, StorageFault>,
+) -> Result<T, OpenStoreError> {
     const FAR: u64 = 1 << 32;
     let file = open_read_write(draft).map_err(|error| file_error(draft, error))?;
     let (database, _) = open_backend(draft, backend(draft, file)?, false)?;
-    let done = guarded(|| {
-        let own = events(&database)?.unwrap_or(0);
-        let next = match old.events {
-            Some(events) => own.max(events),
-            None => own.saturating_add(FAR),
-        };
-        let transaction = database.begin_write()?;
-        transaction.open_table(META)?.insert(EVENTS, next)?;
-        transaction.commit()?;
-        Ok(())
-    });
+    let attempt = |before: &Before<'_>| {
+        guarded(|| {
+            let mut next = numbers(&database.begin_read()?)?;
+            match before {
+                Before::Nothing => {}
+                Before::Unreadable => {
+                    next.entry(None).or_default();
+                    next.values_mut().for_each(|number| *number = number.saturating_add(FAR));
+                }
+                Before::Store(seen) => {
+                    for (what, number) in numbers(seen.0)? {
+                        let own = next.entry(what).or_default();
+                        *own = number.max(*own);
+                    }
+                }
+            }
+            let transaction = database.begin_write()?;
+            {
+                let (mut meta, mut counters) =
+                    (transaction.open_table(META)?, transaction.open_table(COUNTERS)?);
+                for (what, number) in &next {
+                    match what {
+                        None => meta.insert(EVENTS, number)?,
+                        Some(table) => counters.insert(table.as_str(), number)?,
+                    };
+                }
+            }
+            let settled = settle(&Writing(&transaction), before).map_err(|StorageFault(fault)| fault)?;
+            transaction.commit()?;
+            Ok(settled)
+        })
+    };
+    let seen = old.database.as_ref().map(|database| guarded(|| Ok(database.begin_read()?)));
+    let done = match (seen, old.exists) {
+        (Some(Ok(seen)), _) => {
+            attempt(&Before::Store(&Reading(&seen))).or_else(|_| attempt(&Before::Unreadable))
+        }
+        (_, true) => attempt(&Before::Unreadable),
+        (_, false) => attempt(&Before::Nothing),
+    };
     done.map_err(|fault| from_fault(draft, fault))
 }
 

@@ -7,7 +7,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError, WriteTransaction,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -246,6 +248,27 @@ impl Writing<'_> {
         Ok(stats.allocated_pages() * stats.page_size() as u64)
     }
 
+    /// How many records a table has.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn count<R>(&self, table: &Table<R>) -> Result<u64, StorageFault> {
+        Ok(self.0.open_table(table.definition())?.len()?)
+    }
+
+    /// The next number of a table, beyond `above` in any case. None is given twice, in the life of the
+    /// store and of what is restored in its place.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn number<R>(&self, table: &Table<R>, above: u64) -> Result<u64, StorageFault> {
+        let mut counters = self.0.open_table(COUNTERS)?;
+        let last = counters.get(table.name)?.map_or(0, |last| last.value());
+        let next = last.max(above) + 1;
+        counters.insert(table.name, next)?;
+        Ok(next)
+    }
+
     /// Writes a record under the next number, which orders records by age, and returns its key:
     /// twenty figures, so that text order is that of numbers. A number is never given twice, also
     /// where its record is gone.
@@ -253,13 +276,7 @@ impl Writing<'_> {
     /// # Errors
     /// Where the disk fails.
     pub fn append<R: Serialize>(&self, table: &Table<R>, record: &R) -> Result<String, StorageFault> {
-        let number = {
-            let mut counters = self.0.open_table(COUNTERS)?;
-            let last = counters.get(table.name)?.map_or(0, |last| last.value());
-            counters.insert(table.name, last + 1)?;
-            last + 1
-        };
-        let key = number_key(number);
+        let key = number_key(self.number(table, 0)?);
         self.put(table, &key, record)?;
         Ok(key)
     }

@@ -22,6 +22,7 @@ const LEAST: Duration = Duration::from_secs(3_600);
 
 /// Who did what, written by the control plane; each record says when in `at`.
 const AUDIT: Table<()> = Table::new("audit");
+const AUDIT_NOTES: Table<()> = Table::new("audit_notes");
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,7 @@ async fn trim_before(store: &Store, cutoff: i64) -> Result<usize, ChangeError<In
         let step = store.change(move |tables| {
             let mut step = tables.remove_older(&journal::EVENTS, cutoff, STEP)?;
             step += tables.remove_older(&AUDIT, cutoff, STEP)?;
+            step += tables.remove_older(&AUDIT_NOTES, cutoff, STEP)?;
             step += tables.remove_older_sessions(cutoff, STEP)?;
             Ok::<_, Interrupted<Infallible>>(step)
         });

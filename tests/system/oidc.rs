@@ -98,6 +98,33 @@ impl<'a> Browser<'a> {
         Page { url: url.to_owned(), status: status.parse().unwrap(), text: text.to_owned() }
     }
 
+    /// Logs out of WakeDock; where that leads next, and the whole way there and back.
+    fn log_out(&self, wakedock: &str) -> Page {
+        let me: Value = serde_json::from_str(&self.open(&format!("{wakedock}/api/v1/auth/me"), &[]).text)
+            .expect("somebody is logged in");
+        let head = self.folder.path().join("head");
+        let jar = self.folder.path().join("cookies");
+        let output = Command::new("curl")
+            .args(["--silent", "--show-error", "--max-time", "30", "--noproxy", "*", "--output", "/dev/null"])
+            .arg("--cookie")
+            .arg(&jar)
+            .arg("--cookie-jar")
+            .arg(&jar)
+            .arg("--dump-header")
+            .arg(&head)
+            .args(["--data-urlencode", &format!("csrf={}", me["csrf_token"].as_str().expect("a browser"))])
+            .arg(format!("{wakedock}/logout"))
+            .output()
+            .expect("curl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let head = std::fs::read_to_string(head).unwrap();
+        let to = head.lines().find_map(|line| line.strip_prefix("refresh: 0; url="));
+        let page = self.open(to.unwrap_or_else(|| panic!("it leads nowhere: {head}")), &[]);
+        let (_, rest) = page.text.split_once("name=\"xsrf\" value=\"").unwrap_or_else(|| panic!("{page:?}"));
+        let xsrf = rest.split('"').next().unwrap().to_owned();
+        self.send(&page, &[("xsrf", &xsrf), ("logout", "yes")])
+    }
+
     /// Sends the form of a page.
     fn send(&self, page: &Page, form: &[(&str, &str)]) -> Page {
         let (_, rest) = page.text.split_once("action=\"").unwrap_or_else(|| panic!("no form: {page:?}"));
@@ -167,6 +194,13 @@ fn people_of_a_provider_log_in_by_its_own_form() {
     assert_eq!(refused.status, 403, "{refused:?}");
     assert!(refused.text.contains("oidc-no-role"), "{refused:?}");
     assert_eq!(sees(&eve), [401, 401]);
+
+    // Logged out here and there: the provider asks again who it is.
+    let out = ada.log_out(&wakedock);
+    assert_eq!((out.status, out.url.as_str()), (200, format!("{wakedock}/login").as_str()), "{out:?}");
+    assert_eq!(sees(&ada), [401, 401]);
+    back(ada.log_in(&wakedock, "ada"));
+    assert_eq!(sees(&ada), [200, 200]);
 
     // The address with the code, once more.
     let used = eve.open(&refused.url, &[]);

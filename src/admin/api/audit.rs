@@ -7,6 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::admin::AdminState;
+use crate::admin::api::answers::StoreAway;
 use crate::admin::api::page::{Page, Paging, cursor};
 use crate::admin::api::query::Query;
 use crate::admin::api::router::{ApiRouter, at};
@@ -45,7 +46,7 @@ pub(super) struct Entry {
 /// The newest first. The newest ten thousand entries are kept.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "audit", operation_id = "listAudit", params(Paging),
-    responses((status = 200, description = "One page of entries", body = Page<Entry>)),
+    responses((status = 200, description = "One page of entries", body = Page<Entry>), StoreAway),
 )]
 pub(super) async fn list_audit(
     State(state): State<AdminState>,

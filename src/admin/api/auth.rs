@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::AdminState;
+use crate::admin::api::answers::{StoreAway, TooManyTries};
 use crate::admin::api::query::Query;
 use crate::admin::api::router::{ApiRouter, at};
 use crate::admin::api::sent::{Sent, store_away};
@@ -114,9 +115,8 @@ pub fn client(origin: &Origin, headers: &HeaderMap) -> Client {
     responses(
         (status = 200, description = "Tokens", body = TokenPair),
         (status = 401, description = "The name or the password is wrong", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
+        TooManyTries, StoreAway,
     ),
-    security(()),
 )]
 pub(super) async fn log_in(
     State(state): State<AdminState>,
@@ -143,8 +143,8 @@ pub(super) async fn log_in(
     responses(
         (status = 200, description = "Tokens", body = TokenPair),
         (status = 401, description = "The token is not good, or not any more", body = Problem, content_type = "application/problem+json"),
+        StoreAway,
     ),
-    security(()),
 )]
 pub(super) async fn refresh(
     State(state): State<AdminState>,
@@ -169,7 +169,7 @@ pub(super) async fn refresh(
 /// Ends the session, with every token that hangs on it.
 #[utoipa::path(
     post, path = "/api/v1/auth/logout", tag = "auth", operation_id = "logOut",
-    responses((status = 204, description = "It is over")),
+    responses((status = 204, description = "It is over"), StoreAway),
 )]
 pub(super) async fn log_out(
     State(state): State<AdminState>,
@@ -204,7 +204,7 @@ pub(super) async fn get_me(State(state): State<AdminState>, caller: Caller, _non
 
 /// Change one's password
 ///
-/// Ends every other session of the user.
+/// Ends every session of the user, the one of this request too: log in with the new one.
 #[utoipa::path(
     post, path = "/api/v1/auth/password", tag = "auth", operation_id = "changePassword",
     request_body = NewPassword,
@@ -213,7 +213,7 @@ pub(super) async fn get_me(State(state): State<AdminState>, caller: Caller, _non
         (status = 403, description = "The current password is wrong", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The caller has no password here", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "It cannot be a password", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many tries", body = Problem, content_type = "application/problem+json"),
+        TooManyTries, StoreAway,
     ),
 )]
 pub(super) async fn change_password(

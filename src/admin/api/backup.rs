@@ -68,7 +68,7 @@ pub(super) async fn get_backup(
         away("store-away", "The store cannot be copied at the moment")
     })?;
     let entry = Entry::by(&caller, "backup-downloaded", "store");
-    audit::note(&state.store, entry.after(serde_json::json!({ "records": made.records }))).await;
+    audit::note(&state.store, entry.after(serde_json::json!({ "records": made.records })));
     let (pieces, read) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
         let _place = place;

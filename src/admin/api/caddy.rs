@@ -157,7 +157,7 @@ pub(super) async fn publish_caddy_config(
     _none: Query<()>,
 ) -> Result<Json<Publish>, Problem> {
     let publish = state.publisher.publish().await.map_err(refused)?;
-    audit::note(&state.store, Entry::by(&caller, "published", "Caddy")).await;
+    audit::note(&state.store, Entry::by(&caller, "published", "Caddy"));
     Ok(Json(publish.into()))
 }
 

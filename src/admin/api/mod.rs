@@ -4,6 +4,7 @@
 //! `#[utoipa::path]`, so that the document cannot fall behind the routes.
 
 mod accept;
+mod answers;
 mod audit;
 pub mod auth;
 mod backup;

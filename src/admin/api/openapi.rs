@@ -9,6 +9,7 @@ use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApiBuilder};
 
 use crate::admin::access::{self, Access, Found};
 use crate::admin::api::query::Query;
+use crate::admin::auth;
 
 /// The committed copy: what is served. A test compares it with [`document`].
 pub(super) const COMMITTED: &str = include_str!("../../../docs/reference/openapi.json");
@@ -31,17 +32,7 @@ pub fn document() -> Value {
     let made = super::operations().document(OpenApiBuilder::new().info(info).build());
     // A structure of texts has a JSON form.
     let mut document = serde_json::to_value(made).unwrap_or_default();
-    document["components"]["securitySchemes"] = json!({
-        "bearer": {
-            "type": "http", "scheme": "bearer",
-            "description": "An access token from `POST /api/v1/auth/login`, or an API token (`wd_…`).",
-        },
-        "cookie": {
-            "type": "apiKey", "in": "cookie", "name": "wakedock",
-            "description": "The session of a browser that logged in on the dashboard. Requests that change \
-                            something carry its `X-CSRF-Token` too.",
-        },
-    });
+    document["components"]["securitySchemes"] = schemes();
     document["tags"] = json!(tags());
     schemas(&mut document);
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return document };
@@ -53,6 +44,49 @@ pub fn document() -> Value {
     }
     document
 }
+
+/// By what a caller shows who they are. The names are those that the door reads.
+fn schemes() -> Value {
+    let session = |name: &str, when: &str| {
+        json!({
+            "type": "apiKey", "in": "cookie", "name": name,
+            "description": format!("The session of a browser that logged in on the dashboard {when}."),
+        })
+    };
+    json!({
+        "bearer": {
+            "type": "http", "scheme": "bearer",
+            "description": "An access token from `POST /api/v1/auth/login`, or an API token (`wd_…`).",
+        },
+        "cookie": session(auth::SECURE_COOKIE, "over TLS"),
+        "plainCookie": session(auth::PLAIN_COOKIE, "without TLS"),
+        "csrf": {
+            "type": "apiKey", "in": "header", "name": auth::CSRF_HEADER,
+            "description": "With a cookie, everything but reading wants the session's `csrf_token` besides, \
+                            which `GET /api/v1/auth/me` gives.",
+        },
+    })
+}
+
+/// What an operation wants of them: one of these. On the local socket nothing is shown.
+fn security(access: Access, method: &Method) -> Value {
+    if access == Access::Open {
+        return json!([]);
+    }
+    match *method {
+        Method::GET => json!([{ "bearer": [] }, { "cookie": [] }, { "plainCookie": [] }]),
+        _ => json!([{ "bearer": [] }, { "cookie": [], "csrf": [] }, { "plainCookie": [], "csrf": [] }]),
+    }
+}
+
+/// Whether an answer goes on, and so needs one of the places of those: 429 where none is left.
+fn goes_on(operation: &Value) -> bool {
+    let kinds = operation["responses"]["200"]["content"].as_object();
+    kinds.is_some_and(|kinds| kinds.keys().any(|kind| LASTING.contains(&kind.as_str())))
+}
+
+/// The kinds of answers that go on.
+const LASTING: [&str; 2] = ["text/event-stream", "application/octet-stream"];
 
 fn tags() -> Vec<Value> {
     [
@@ -153,16 +187,22 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             "400",
             "The request cannot be read: a parameter that is unknown, given twice or out of range, or a body that is no JSON",
         ),
-        ("403", "Your role does not allow this"),
         ("406", "The answer is of no kind that `Accept` names"),
-        ("429", "Too many requests: `Retry-After` says when the next one may come"),
+        ("421", "`Host` is not one of WakeDock's names"),
         ("500", "A mistake of WakeDock's own"),
     ];
+    operation["security"] = security(access, &method);
+    if goes_on(operation) {
+        common.push(("429", "Too many answers go on already: `Retry-After` says when to come back"));
+    }
     if access == Access::Open {
-        operation["security"] = json!([]);
+        // Whoever logs in shows nothing yet; a page of somebody else's is sent away all the same.
+        if method != Method::GET {
+            common.push(("403", "Another site asked for this"));
+        }
     } else {
-        operation["security"] = json!([{ "bearer": [] }, { "cookie": [] }]);
         common.push(("401", "Log in first"));
+        common.push(("403", "Your role or your token does not allow this"));
         let role = match access {
             Access::Role(role) => format!("Wants at least the role `{role}`."),
             _ => "Wants any role.".to_owned(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::AdminState;
+use crate::admin::api::answers::{Changed, StoreAway, Unusable};
 use crate::admin::api::precondition::{changed, etag};
 use crate::admin::api::query::Query;
 use crate::admin::api::router::{ApiRouter, at};
@@ -71,8 +72,7 @@ pub(super) async fn get_settings(State(state): State<AdminState>, _none: Query<(
     request_body = ChangedSettings,
     responses(
         (status = 200, description = "The settings", body = Settings, headers(("ETag" = String, description = "Their revision"))),
-        (status = 412, description = "Somebody changed them meanwhile", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A value cannot be used", body = Problem, content_type = "application/problem+json"),
+        Changed, Unusable, StoreAway,
     ),
 )]
 pub(super) async fn change_settings(
@@ -96,7 +96,7 @@ pub(super) async fn change_settings(
 /// stay good.
 #[utoipa::path(
     post, path = "/api/v1/settings/rotate-key", tag = "settings", operation_id = "rotateKey",
-    responses((status = 204, description = "There is a new key")),
+    responses((status = 204, description = "There is a new key"), StoreAway),
 )]
 pub(super) async fn rotate_key(
     State(state): State<AdminState>,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::AdminState;
+use crate::admin::api::answers::{StoreAway, Unusable};
 use crate::admin::api::page::{Page, Paging};
 use crate::admin::api::query::Query;
 use crate::admin::api::router::{ApiRouter, at};
@@ -21,7 +22,6 @@ use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::config::parse_duration;
 use crate::domain::name::ServiceName;
-use crate::domain::words::Role;
 
 /// Services of one token at most.
 const MOST_SERVICES: usize = 100;
@@ -94,7 +94,7 @@ impl From<&auth::Token> for Token {
 
 /// List the tokens
 ///
-/// One's own, or, as an admin, all.
+/// One's own, or, as an admin, all. A token that is no admin's sees itself alone.
 #[utoipa::path(
     get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens", params(Paging),
     responses((status = 200, description = "One page of tokens", body = Page<Token>)),
@@ -104,8 +104,7 @@ pub(super) async fn list_tokens(
     caller: Caller,
     Query(Only(paging)): Query<Only>,
 ) -> Json<Page<Token>> {
-    let own = (caller.role < Role::Admin).then(|| caller.name.as_ref());
-    let mut all = state.auth.list_tokens(own);
+    let mut all = state.auth.tokens_for(&caller);
     all.sort_by(|one, other| one.id.cmp(&other.id));
     let page = paging.cut(all, |token| token.id.as_ref().to_owned());
     Json(Page { items: page.items.iter().map(|token| Token::from(&**token)).collect(), next: page.next })
@@ -119,7 +118,7 @@ pub(super) async fn list_tokens(
     responses(
         (status = 201, description = "The token", body = MadeToken),
         (status = 403, description = "More than one's own role, or made by a token", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A value cannot be used", body = Problem, content_type = "application/problem+json"),
+        Unusable, StoreAway,
     ),
 )]
 pub(super) async fn create_token(
@@ -162,13 +161,14 @@ fn check_services(services: &[String]) -> Result<(), Problem> {
 
 /// Revoke a token
 ///
-/// One's own, or, as an admin, any. It is worth nothing from this moment on.
+/// One's own, or, as an admin, any; a token that is no admin's, itself alone. It is worth nothing from this moment on.
 #[utoipa::path(
     delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
     params(("id" = String, Path, description = "The token's id")),
     responses(
         (status = 204, description = "It is revoked"),
         (status = 404, description = "There is no such token", body = Problem, content_type = "application/problem+json"),
+        StoreAway,
     ),
 )]
 pub(super) async fn revoke_token(

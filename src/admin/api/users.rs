@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::AdminState;
+use crate::admin::api::answers::{Changed, StoreAway, Unusable};
 use crate::admin::api::auth::{busy, now};
 use crate::admin::api::page::{PARAMETERS, Page, Paging};
 use crate::admin::api::precondition::{changed, etag};
@@ -147,7 +148,7 @@ pub(super) async fn list_users(
     responses(
         (status = 201, description = "The user", body = User),
         (status = 409, description = "There is one of this name", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A value cannot be used", body = Problem, content_type = "application/problem+json"),
+        Unusable, StoreAway,
     ),
 )]
 pub(super) async fn create_user(
@@ -198,8 +199,7 @@ pub(super) async fn get_user(
         (status = 200, description = "The user", body = User, headers(("ETag" = String, description = "Its revision"))),
         (status = 404, description = "There is none of this name", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is the last admin", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Somebody changed it meanwhile", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "A value cannot be used", body = Problem, content_type = "application/problem+json"),
+        Changed, Unusable, StoreAway,
     ),
 )]
 pub(super) async fn change_user(
@@ -230,7 +230,7 @@ pub(super) async fn change_user(
         (status = 204, description = "There is no such user any more"),
         (status = 404, description = "There is none of this name", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is the last admin", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Somebody changed it meanwhile", body = Problem, content_type = "application/problem+json"),
+        Changed, StoreAway,
     ),
 )]
 pub(super) async fn delete_user(
@@ -248,9 +248,9 @@ pub(super) async fn delete_user(
 /// look like users that are not one's own.
 fn whose(state: &AdminState, caller: &Caller, name: &str) -> Result<String, Problem> {
     let name = name.to_ascii_lowercase();
-    if caller.role < Role::Admin && *caller.name != *name {
+    if caller.role < Role::Admin && !caller.is_user(&name) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this")
-            .detail("You may see and end your own sessions."));
+            .detail("You may see and end your own sessions, logged in with a name and a password."));
     }
     state.auth.user(&name).map(|_| name).ok_or_else(|| refused(UserError::Absent))
 }
@@ -295,6 +295,7 @@ pub(super) async fn list_user_sessions(
     responses(
         (status = 204, description = "There is none any more"),
         (status = 404, description = "There is no such user", body = Problem, content_type = "application/problem+json"),
+        StoreAway,
     ),
 )]
 pub(super) async fn end_user_sessions(
@@ -318,6 +319,7 @@ pub(super) async fn end_user_sessions(
     responses(
         (status = 204, description = "It is over"),
         (status = 404, description = "There is no such session", body = Problem, content_type = "application/problem+json"),
+        StoreAway,
     ),
 )]
 pub(super) async fn end_user_session(

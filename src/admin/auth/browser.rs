@@ -10,7 +10,7 @@ use crate::admin::{peer, secret};
 /// The form field with the token.
 const FIELD: &str = "csrf";
 /// Its header field.
-const HEADER: &str = "x-csrf-token";
+pub(in crate::admin) const HEADER: &str = "X-CSRF-Token";
 
 /// Whether a request comes from a page of ours, or from no page at all.
 #[must_use]
@@ -35,6 +35,12 @@ pub(in crate::admin) fn check_origin(headers: &HeaderMap, origin: &peer::Origin)
     };
     let plain = |authority: &str| authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase();
     plain(authority) == plain(own)
+}
+
+/// Whether a browser says that a page of another site asks, be it by a link.
+#[must_use]
+pub(in crate::admin) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site" || site == "same-site")
 }
 
 /// The token in the body of a form, where it is one.
@@ -65,13 +71,13 @@ impl Auth {
     /// browser.
     #[must_use]
     pub fn csrf_token(&self, caller: &Caller) -> Option<String> {
-        let of = |kind: &str, who: &str| {
-            let key = &self.keys.load().csrf;
-            Some(secret::hex(&secret::hmac(key, &[kind.as_bytes(), b":", who.as_bytes()])[..16]))
-        };
+        let token = |key: &[u8; 32], of: &[&[u8]]| Some(secret::hex(&secret::hmac(key, of)[..16]));
         match &caller.via {
-            Via::Session { id } => of("session", id),
-            Via::Proxy => of("proxy", &caller.name),
+            // Of the session's own secret: another key for access tokens leaves open pages alone.
+            Via::Session { id } => {
+                token(&self.people().sessions.get(id)?.secret, &[b"wakedock csrf token 2"])
+            }
+            Via::Proxy => token(&self.keys.load().csrf, &[b"proxy:", caller.name.as_bytes()]),
             Via::Socket { .. } | Via::Token { .. } => None,
         }
     }

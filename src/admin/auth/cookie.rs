@@ -5,9 +5,9 @@ use axum::http::header::{COOKIE, HeaderMap, HeaderValue};
 use crate::admin::auth::Settings;
 
 /// Behind TLS no other host, path or plain connection can set or see it.
-const SECURE: &str = "__Host-wakedock";
+pub(in crate::admin) const SECURE: &str = "__Host-wakedock";
 /// Without TLS browsers take no `__Host-`.
-const PLAIN: &str = "wakedock";
+pub(in crate::admin) const PLAIN: &str = "wakedock";
 
 /// Two cookies of one name: whose is which nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +37,19 @@ fn set(value: &str, secure: bool, max_age: u64) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// The values of the cookies of a name, of those that are text. What others have set beside them, in
+/// whatever letters, is passed over.
+pub(in crate::admin) fn named<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        std::str::from_utf8(value).ok()
+    })
+}
+
 /// What the session's cookie holds.
 pub(super) fn read(headers: &HeaderMap, secure: bool) -> Result<Option<&str>, Ambiguous> {
-    let name = name(secure);
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut own = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
-        let (own, value) = pair.trim().split_once('=')?;
-        (own == name).then_some(value)
-    });
+    let mut own = named(headers, name(secure));
     match (own.next(), own.next()) {
         (Some(_), Some(_)) => Err(Ambiguous),
         (value, _) => Ok(value.filter(|value| !value.is_empty())),
@@ -76,6 +81,9 @@ mod tests {
         headers.append(COOKIE, HeaderValue::from_static("a=b; wakedock=x; __Host-wakedock=y"));
         assert_eq!(read(&headers, false), Ok(Some("x")));
         assert_eq!(read(&headers, true), Ok(Some("y")));
+        let beside = "nom=\u{e9}t\u{e9}; wakedock2=a";
+        headers.append(COOKIE, HeaderValue::from_bytes(beside.as_bytes()).unwrap());
+        assert_eq!(read(&headers, false), Ok(Some("x")), "what others set is theirs");
         headers.append(COOKIE, HeaderValue::from_static("wakedock=z"));
         assert_eq!(read(&headers, false), Err(Ambiguous));
     }

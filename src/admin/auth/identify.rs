@@ -1,10 +1,12 @@
 //! Who is calling, from what a request brings along. What can be read in two ways is refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
+use crate::admin::audit::{self, Entry};
 use crate::admin::auth::forward::{self, Said};
 use crate::admin::auth::session::id_of;
 use crate::admin::auth::{Auth, cookie, jwt, tokens};
@@ -17,6 +19,10 @@ use crate::domain::words::Role;
 
 /// Parameters under which people put tokens into addresses, where logs and histories keep them.
 const TOKENS_IN_QUERY: [&str; 6] = ["access_token", "token", "api_key", "apikey", "jwt", "authorization"];
+/// So long somebody who comes by a log-in proxy is the same log-in, as far as the audit goes.
+const CAME_EVERY: Duration = Duration::from_secs(12 * 60 * 60);
+/// So many of them are remembered.
+const MOST_CAME: usize = 1000;
 /// The one address that carries a token by design, once.
 const SET_UP: &str = "/setup";
 
@@ -94,7 +100,7 @@ impl Auth {
             (None, Said::Nonsense, _) => {
                 Identified::Ambiguous("The log-in proxy names no user that can be read.")
             }
-            (None, Said::User { name, role }, _) => self.caller_of_proxy(&name, role, origin),
+            (None, Said::User { name, role }, _) => self.caller_of_proxy(&name, role, origin, now),
             (None, Said::Nothing, Some(cookie)) => self
                 .caller_of_cookie(cookie, origin, now)
                 .map_or(Identified::Nobody, |caller| Identified::Somebody(caller, By::Cookie)),
@@ -160,7 +166,20 @@ impl Auth {
         })
     }
 
-    fn caller_of_proxy(&self, name: &str, role: Option<Role>, origin: &Origin) -> Identified {
+    /// A proxy says with every request who it is; that somebody came is written down now and then.
+    fn came_by_proxy(&self, caller: &Caller, now: Timestamp) {
+        {
+            let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+            came.retain(|_, at| now.since(*at) < CAME_EVERY);
+            if came.contains_key(&caller.name) || came.len() >= MOST_CAME {
+                return;
+            }
+            came.insert(Arc::clone(&caller.name), now);
+        }
+        audit::note(&self.store, Entry::by(caller, "log-in", &*caller.name));
+    }
+
+    fn caller_of_proxy(&self, name: &str, role: Option<Role>, origin: &Origin, now: Timestamp) -> Identified {
         // Whoever is disabled here does not come in by another door.
         let disabled = self.user(name).is_some_and(|user| user.disabled);
         match role.filter(|_| !disabled) {
@@ -172,6 +191,7 @@ impl Auth {
                     address: origin.address,
                     services: None,
                 };
+                self.came_by_proxy(&caller, now);
                 Identified::Somebody(caller, By::Proxy)
             }
             None => Identified::NoRole,

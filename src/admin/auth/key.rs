@@ -73,26 +73,54 @@ pub(super) fn read_or_make(folder: &Path) -> Result<Keys, KeyError> {
     Ok(Keys::of(&key))
 }
 
-/// Makes a new key in the place of the old one, whole or not at all.
-pub(super) fn make(folder: &Path) -> Result<Keys, KeyError> {
+/// A new key, written down beside the old one: nothing that is likely to fail is left to do.
+pub(super) struct Draft {
+    keys: Keys,
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+/// Not there is as good.
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.beside);
+    }
+}
+
+/// Makes a new key, which is not in its place yet.
+pub(super) fn draft(folder: &Path) -> Result<Draft, KeyError> {
     let path = folder.join(FILE);
-    let failed = |source| KeyError::Io { path: path.clone(), source };
     let key = secret::random::<32>();
     let beside = folder.join(format!("{FILE}.{}", secret::hex(&secret::random::<4>())));
+    let draft = Draft { keys: Keys::of(&key), beside, path };
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft.beside)?;
         file.write_all(secret::hex(&key).as_bytes())?;
         file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &path)?;
-        File::open(folder)?.sync_all()
+        file.sync_all()
     })();
-    if let Err(error) = written {
-        // Not there is as good.
-        let _ = std::fs::remove_file(&beside);
-        return Err(failed(error));
+    match written {
+        Ok(()) => Ok(draft),
+        Err(source) => Err(KeyError::Io { path: draft.path.clone(), source }),
     }
-    Ok(Keys::of(&key))
+}
+
+impl Draft {
+    /// Puts it in the place of the old one, whole or not at all.
+    pub(super) fn put(self) -> Result<Keys, KeyError> {
+        let moved = std::fs::rename(&self.beside, &self.path);
+        let put = moved.and_then(|()| match self.path.parent() {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        });
+        put.map_err(|source| KeyError::Io { path: self.path.clone(), source })?;
+        Ok(self.keys.clone())
+    }
+}
+
+/// Makes a new key in the place of the old one, whole or not at all.
+pub(super) fn make(folder: &Path) -> Result<Keys, KeyError> {
+    draft(folder)?.put()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod jwt;
 mod key;
 mod password;
 mod record;
+mod restored;
 mod session;
 mod settings;
 mod sign_in;
@@ -22,17 +23,22 @@ mod vouched;
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-pub(super) use browser::{check_origin, csrf_token_in_form, csrf_token_in_header, is_form};
+pub(super) use browser::{
+    HEADER as CSRF_HEADER, check_origin, csrf_token_in_form, csrf_token_in_header, is_form, is_from_elsewhere,
+};
+pub(super) use cookie::{PLAIN as PLAIN_COOKIE, SECURE as SECURE_COOKIE, named as cookies_named};
 pub use cookie::{end_cookie, session_cookie};
 pub use identify::{By, Identified};
 pub use key::KeyError;
 pub use password::PasswordError;
 pub(super) use record::AUDIT;
+pub use restored::{Compared, Restored, TokenName, UserSettled, settle};
 pub use session::Session;
 pub use settings::{Settings, SettingsError};
 pub use sign_in::{Client, NewSession, PasswordChangeError, SetUpError, SignInError, Tokens};
@@ -48,7 +54,8 @@ use crate::store::{ChangeError, CommitError, Interrupted, Order, Store};
 use key::Keys;
 use password::Hasher;
 use record::{
-    ONLY, SESSIONS, SETTINGS, SessionRecord, SettingsRecord, TOKENS, TokenRecord, USERS, UserRecord,
+    HINTS, HintRecord, ONLY, SESSIONS, SETTINGS, SessionRecord, SettingsRecord, TOKENS, TokenRecord, USERS,
+    UserRecord,
 };
 use throttle::Throttle;
 
@@ -74,8 +81,12 @@ pub struct Auth {
     hasher: Hasher,
     throttle: Throttle,
     keys: ArcSwap<Keys>,
+    /// Grows with every new key.
+    key_number: AtomicU64,
     /// Where the key's file is. `None`: it is in memory alone.
     folder: Option<PathBuf>,
+    /// Who came by a log-in proxy, and when that was written down.
+    came: Mutex<HashMap<Arc<str>, Timestamp>>,
     /// SHA-256 of the token in the set-up link, while it is good.
     set_up: Mutex<Option<[u8; 32]>>,
     /// Told whenever somebody may do less than before.
@@ -96,9 +107,12 @@ struct People {
 #[derive(Debug)]
 enum Change {
     PutUser(Arc<str>, UserRecord),
-    RemoveUser(Arc<str>),
+    /// With the revision that it had.
+    RemoveUser(Arc<str>, u64),
     PutSession(Arc<str>, SessionRecord),
     RemoveSession(Arc<str>),
+    /// What goes with a session until it ends.
+    PutHint(Arc<str>, HintRecord),
     PutToken(Arc<str>, TokenRecord),
     RemoveToken(Arc<str>),
     PutSettings(SettingsRecord),
@@ -122,7 +136,9 @@ impl Auth {
             hasher: Hasher::new(),
             throttle: Throttle::default(),
             keys: ArcSwap::from_pointee(keys),
+            key_number: AtomicU64::new(0),
             folder,
+            came: Mutex::default(),
             set_up: Mutex::new(None),
             revoked: watch::Sender::new(()),
         })
@@ -171,6 +187,12 @@ impl Auth {
         self.people().users.is_empty()
     }
 
+    /// Grows whenever what was signed so far is worth nothing any more.
+    #[must_use]
+    pub fn key_number(&self) -> u64 {
+        self.key_number.load(Ordering::Relaxed)
+    }
+
     /// Hears whenever somebody may do less than before.
     #[must_use]
     pub fn watch_revoked(&self) -> watch::Receiver<()> {
@@ -182,7 +204,8 @@ impl Auth {
     pub fn still_holds(&self, caller: &Caller, now: Timestamp) -> bool {
         let people = self.people();
         match &caller.via {
-            Via::Socket { .. } | Via::Proxy => true,
+            Via::Socket { .. } => true,
+            Via::Proxy => people.users.get(&caller.name).is_none_or(|user| !user.disabled),
             Via::Session { id } => people
                 .sessions
                 .get(id)
@@ -220,24 +243,39 @@ impl Auth {
         self.revoked.send_replace(());
     }
 
-    /// Writes changes and what the audit says of them in one commit.
-    async fn commit(&self, changes: Vec<Change>, entry: Option<Entry>) -> Result<(), CommitError> {
+    /// Writes changes and what the audit says of them in one commit. The revision of the user or the
+    /// settings that were written, if any were: beyond the one in the record, and never given before.
+    async fn commit(&self, changes: Vec<Change>, entry: Option<Entry>) -> Result<u64, CommitError> {
         let committing = self.store.change(move |tables| {
+            let mut revision = 0;
             for change in &changes {
                 match change {
-                    Change::PutUser(name, record) => tables.put(&USERS, name, record)?,
-                    Change::RemoveUser(name) => drop(tables.remove(&USERS, name)?),
+                    Change::PutUser(name, record) => {
+                        revision = tables.number(&USERS, record.revision)?;
+                        tables.put(&USERS, name, &UserRecord { revision, ..record.clone() })?;
+                    }
+                    Change::RemoveUser(name, revision) => {
+                        tables.number(&USERS, *revision)?;
+                        tables.remove(&USERS, name)?;
+                    }
                     Change::PutSession(id, record) => tables.put(&SESSIONS, id, record)?,
-                    Change::RemoveSession(id) => drop(tables.remove(&SESSIONS, id)?),
+                    Change::RemoveSession(id) => {
+                        tables.remove(&SESSIONS, id)?;
+                        tables.remove(&HINTS, id)?;
+                    }
+                    Change::PutHint(id, record) => tables.put(&HINTS, id, record)?,
                     Change::PutToken(id, record) => tables.put(&TOKENS, id, record)?,
                     Change::RemoveToken(id) => drop(tables.remove(&TOKENS, id)?),
-                    Change::PutSettings(record) => tables.put(&SETTINGS, ONLY, record)?,
+                    Change::PutSettings(record) => {
+                        revision = tables.number(&SETTINGS, record.revision)?;
+                        tables.put(&SETTINGS, ONLY, &SettingsRecord { revision, ..*record })?;
+                    }
                 }
             }
             if let Some(entry) = &entry {
                 audit::record(tables, entry)?;
             }
-            Ok::<_, Interrupted<Infallible>>(())
+            Ok::<_, Interrupted<Infallible>>(revision)
         });
         committing.await.map_err(committed)
     }

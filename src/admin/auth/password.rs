@@ -13,7 +13,9 @@ const MEMORY: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Log-ins that may wait for their turn; more are told to come back.
-const QUEUE: usize = 16;
+const QUEUE: usize = 24;
+/// Of those, for whom somebody is logged in already from where they are.
+const KEPT_FREE: usize = 8;
 
 /// Characters at least, bytes at most: no other folklore.
 const SHORTEST: usize = 8;
@@ -51,18 +53,26 @@ pub(super) fn check_new(password: &str) -> Result<(), PasswordError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Busy;
 
+/// Who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Queue {
+    Known,
+    /// Of these there may be as many as there are addresses.
+    Strangers,
+}
+
 /// Does the work, off the runtime and one after the other.
 #[derive(Debug)]
 pub(super) struct Hasher {
     turn: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// How many passwords were checked: the same for users that exist and those that do not.
-    checked: AtomicU64,
+    checked: Arc<AtomicU64>,
 }
 
 impl Hasher {
     pub(super) fn new() -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0), checked: AtomicU64::new(0) }
+        Self { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0), checked: Arc::default() }
     }
 
     pub(super) fn checked(&self) -> u64 {
@@ -71,7 +81,7 @@ impl Hasher {
 
     /// The hash of a password, as a PHC string.
     pub(super) async fn hash(&self, password: String) -> Result<String, Busy> {
-        self.work(move || {
+        self.work(Queue::Known, move || {
             argon2().and_then(|argon2| Some(argon2.hash_password(password.as_bytes()).ok()?.to_string()))
         })
         .await?
@@ -79,22 +89,32 @@ impl Hasher {
     }
 
     /// Whether a password is the one of a hash; without a hash it takes as long, and is not.
-    pub(super) async fn verify(&self, password: String, hash: Option<Arc<str>>) -> Result<bool, Busy> {
-        self.checked.fetch_add(1, Ordering::Relaxed);
-        self.work(move || {
+    pub(super) async fn verify(
+        &self,
+        password: String,
+        hash: Option<Arc<str>>,
+        queue: Queue,
+    ) -> Result<bool, Busy> {
+        let checked = Arc::clone(&self.checked);
+        self.work(queue, move || {
             let known = hash.is_some();
             let hash = hash.as_deref().unwrap_or(NOBODY);
             // What is too long for anybody is shortened, so that it takes no longer.
             let bytes = password.as_bytes();
             let bytes = &bytes[..bytes.len().min(LONGEST + 1)];
             let right = argon2().is_some_and(|argon2| argon2.verify_password(bytes, hash).is_ok());
+            checked.fetch_add(1, Ordering::Relaxed);
             right && known
         })
         .await
     }
 
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let _place = Place::take(&self.waiting).ok_or(Busy)?;
+    async fn work<T: Send + 'static>(
+        &self,
+        queue: Queue,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let _place = Place::take(&self.waiting, queue).ok_or(Busy)?;
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| Busy)?;
         // The turn goes with the work: a client that goes away does not let the next one in early.
         let done = tokio::task::spawn_blocking(move || {
@@ -110,9 +130,13 @@ impl Hasher {
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+    fn take(waiting: &'a AtomicUsize, queue: Queue) -> Option<Self> {
+        let room = match queue {
+            Queue::Known => QUEUE,
+            Queue::Strangers => QUEUE - KEPT_FREE,
+        };
         let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) <= QUEUE).then_some(place)
+        (waiting.fetch_add(1, Ordering::Relaxed) <= room).then_some(place)
     }
 }
 
@@ -136,8 +160,8 @@ mod tests {
         let hasher = Hasher::new();
         let hash: Arc<str> = hasher.hash("correct horse".into()).await.unwrap().into();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(hasher.verify("correct horse".into(), Some(Arc::clone(&hash))).await.unwrap());
-        assert!(!hasher.verify("correct horsf".into(), Some(hash)).await.unwrap());
+        assert!(hasher.verify("correct horse".into(), Some(Arc::clone(&hash)), Queue::Known).await.unwrap());
+        assert!(!hasher.verify("correct horsf".into(), Some(hash), Queue::Known).await.unwrap());
     }
 
     /// The same work for users that there are and those that there are not: the hash of nobody has
@@ -146,7 +170,7 @@ mod tests {
     async fn nobody_costs_as_much_as_somebody() {
         use argon2::password_hash::phc::PasswordHash;
         let hasher = Hasher::new();
-        assert!(!hasher.verify("correct horse".into(), None).await.unwrap());
+        assert!(!hasher.verify("correct horse".into(), None, Queue::Known).await.unwrap());
         assert_eq!(hasher.checked(), 1);
         let somebody = hasher.hash("correct horse".into()).await.unwrap();
         let params = |hash: &str| {
@@ -162,15 +186,17 @@ mod tests {
         let all: Vec<_> = (0..40)
             .map(|_| {
                 let hasher = Arc::clone(&hasher);
-                tokio::spawn(async move { hasher.verify("x".into(), None).await })
+                tokio::spawn(async move { hasher.verify("x".into(), None, Queue::Strangers).await })
             })
             .collect();
+        tokio::task::yield_now().await;
+        let known = hasher.verify("x".into(), None, Queue::Known).await;
+        assert!(known.is_ok(), "whoever is known has a place all the same");
         let mut turned_away = 0;
         for one in all {
             turned_away += usize::from(one.await.unwrap() == Err(Busy));
         }
-        assert!(turned_away >= 40 - QUEUE - 5, "{turned_away}");
-        assert!(hasher.verify("x".into(), None).await.is_ok());
+        assert!(turned_away >= 40 - (QUEUE - KEPT_FREE) - 5, "{turned_away}");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::store::Table;
 pub(super) const USERS: Table<UserRecord> = Table::new("users");
 /// Sessions by id.
 pub(super) const SESSIONS: Table<SessionRecord> = Table::new("user_sessions");
+/// What a log-out at the provider is asked with, by the id of the session that the provider let in.
+pub(super) const HINTS: Table<HintRecord> = Table::new("oidc_hints");
 /// API tokens by id.
 pub(super) const TOKENS: Table<TokenRecord> = Table::new("api_tokens");
 /// One record, under [`ONLY`].
@@ -60,6 +62,13 @@ pub(super) struct SessionRecord {
     /// Of the refresh token that is good; 0: none was given out.
     #[serde(default)]
     pub(super) generation: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct HintRecord {
+    pub(super) issuer: String,
+    /// The ID token. Nobody gets in with it: it says to the provider whose log-in is meant.
+    pub(super) id_token: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,10 +1,11 @@
 //! What is settable while WakeDock runs.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::admin::audit::Entry;
+use crate::admin::audit::{self, Entry};
 use crate::admin::auth::record::SettingsRecord;
 use crate::admin::auth::{Auth, Change, KeyError, key};
 use crate::admin::caller::Caller;
@@ -110,10 +111,10 @@ impl Auth {
         if expect.is_some_and(|expect| expect != before.revision) {
             return Err(SettingsError::Changed);
         }
-        let after = Settings {
+        let mut after = Settings {
             session_idle: idle.unwrap_or(before.session_idle),
             session_absolute: absolute.unwrap_or(before.session_absolute),
-            revision: before.revision + 1,
+            revision: before.revision,
         };
         let fits = |time: Duration| Settings::RANGE.contains(&time.as_secs());
         if !fits(after.session_idle)
@@ -125,7 +126,7 @@ impl Auth {
         let entry = Entry::by(caller, "settings-changed", "settings")
             .before(Shown::from(before))
             .after(Shown::from(after));
-        self.commit(vec![Change::PutSettings(after.record())], Some(entry)).await?;
+        after.revision = self.commit(vec![Change::PutSettings(after.record())], Some(entry)).await?;
         self.change_people(|people| people.settings = after);
         self.tell_revoked();
         Ok(after)
@@ -138,12 +139,20 @@ impl Auth {
     /// Where the file cannot be written; then the old key goes on.
     pub async fn rotate_key(&self, caller: &Caller) -> Result<(), SettingsError> {
         let _alone = self.changing.lock().await;
+        // What can fail comes before the entry, or a refusal would be told there as done.
+        let draft = self.folder.as_deref().map(key::draft).transpose()?;
         self.commit(Vec::new(), Some(Entry::by(caller, "key-rotated", "jwt.key"))).await?;
-        let keys = match self.folder.clone() {
-            Some(folder) => key::make(&folder)?,
+        let keys = match draft.map(key::Draft::put) {
+            Some(Ok(keys)) => keys,
+            Some(Err(error)) => {
+                audit::note(&self.store, Entry::by(caller, "key-not-rotated", "jwt.key"));
+                return Err(error.into());
+            }
             None => key::Keys::of(&crate::admin::secret::random()),
         };
         self.keys.store(keys.into());
+        self.key_number.fetch_add(1, Ordering::Relaxed);
+        self.tell_revoked();
         Ok(())
     }
 }

@@ -8,12 +8,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 
 use crate::admin::audit::{self, Entry};
-use crate::admin::auth::password::{self, Busy};
+use crate::admin::auth::password::{self, Busy, Queue};
+use crate::admin::auth::record::HintRecord;
 use crate::admin::auth::session::{self, Session};
-use crate::admin::auth::throttle::{Left, TooMany};
+use crate::admin::auth::throttle::{FREE, Left, TooMany, WINDOW};
 use crate::admin::auth::users::{self, User, UserChange, UserError};
 use crate::admin::auth::{Auth, Change, jwt};
 use crate::admin::caller::{Caller, Via};
+use crate::admin::crowd::network_of;
 use crate::admin::secret;
 use crate::clock;
 use crate::domain::words::Role;
@@ -122,21 +124,40 @@ impl Auth {
         client: &Client,
     ) -> Result<NewSession, SignInError> {
         // A name that cannot be anybody's is throttled and worked on like one that could.
-        let key = name.to_ascii_lowercase().chars().take(64).collect::<String>();
+        let name_of = name.to_ascii_lowercase().chars().take(64).collect::<String>();
+        let key = key(&name_of);
         let left = self.throttle.begin(&key, client.address).map_err(SignInError::TooMany)?;
-        let user = self.user(&key).filter(|user| user.name.len() == name.len());
+        let user = self.user(&name_of).filter(|user| user.name.len() == name.len());
         // Whoever comes by a provider alone has none, which takes as long to find out.
         let hash = user.as_ref().filter(|user| user.has_password()).map(|user| Arc::clone(&user.password));
-        let right = self.hasher.verify(password, hash.clone()).await?;
+        let right = match self.hasher.verify(password, hash.clone(), self.queue_of(client.address)).await {
+            Ok(right) => right,
+            Err(busy) => {
+                self.throttle.undo(&key, client.address);
+                return Err(busy.into());
+            }
+        };
         let Some(user) = user.as_ref().filter(|user| right && !user.disabled) else {
             // What stands in the place of a name may be a password: only names of users are kept.
             let who = user.as_ref().map_or("", |user| &user.name);
-            audit::note(&self.store, nobody(who, "none", client, "log-in-failed", who)).await;
+            audit::note(&self.store, nobody(who, "none", client, "log-in-failed", who));
             return Err(SignInError::Wrong(left));
         };
-        let new = self.begin_session(user, client, left, "log-in").await?;
-        self.throttle.right(&key, client.address);
-        Ok(new)
+        let new = self.begin_session(user, client, left, None).await;
+        match new {
+            Ok(_) => self.throttle.right(&key, client.address),
+            // The password was right.
+            Err(_) => self.throttle.undo(&key, client.address),
+        }
+        new
+    }
+
+    /// Where a log-in waits: whoever is logged in already from there is kept out by no stranger.
+    fn queue_of(&self, address: Option<IpAddr>) -> Queue {
+        let network = address.map(network_of);
+        let is_known = |session: &Arc<Session>| session.address.map(network_of) == network;
+        let known = network.is_none() || self.people().sessions.values().any(is_known);
+        if known { Queue::Known } else { Queue::Strangers }
     }
 
     pub(super) async fn begin_session(
@@ -144,7 +165,7 @@ impl Auth {
         user: &User,
         client: &Client,
         left: Left,
-        what: &str,
+        hint: Option<HintRecord>,
     ) -> Result<NewSession, SignInError> {
         let now = clock::wall();
         let (session, cookie) = Session::new(&user.name, client.address, &client.agent, now);
@@ -156,7 +177,8 @@ impl Auth {
         let overdue = self.people().overdue(&user.name, now);
         let mut changes = session::remove(&overdue);
         changes.push(Change::PutSession(Arc::clone(&session.id), session.record()));
-        let entry = nobody(&user.name, "session", client, what, &user.name);
+        changes.extend(hint.map(|hint| Change::PutHint(Arc::clone(&session.id), hint)));
+        let entry = nobody(&user.name, "session", client, "log-in", &user.name);
         self.commit(changes, Some(entry)).await?;
         let session = Arc::new(session);
         self.change_people(|people| {
@@ -182,7 +204,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Changes the password of the caller, who shows the current one. Every other session ends.
+    /// Changes the password of the caller, who shows the current one. Every session ends, the caller's
+    /// too: whoever has a copy of it has it no more.
     ///
     /// # Errors
     /// [`PasswordChangeError`]; then nothing is changed.
@@ -191,22 +214,35 @@ impl Auth {
         caller: &Caller,
         current: String,
         new: String,
-    ) -> Result<(), PasswordChangeError> {
+    ) -> Result<User, PasswordChangeError> {
         if !matches!(caller.via, Via::Session { .. }) {
             return Err(PasswordChangeError::NotYours);
         }
         let user = self.user(&caller.name).ok_or(PasswordChangeError::NotYours)?;
-        let begun = self.throttle.begin(&user.name, caller.address);
-        let left = begun.map_err(|many| PasswordChangeError::Current(SignInError::TooMany(many)))?;
+        // What is wrong with the new one is no guess at the old one.
         password::check_new(&new).map_err(UserError::from)?;
-        let right = self.hasher.verify(current, Some(Arc::clone(&user.password))).await;
-        if !right.map_err(|busy| PasswordChangeError::Current(busy.into()))? {
-            return Err(PasswordChangeError::Current(SignInError::Wrong(left)));
+        let key = key(&user.name);
+        let begun = self.throttle.begin(&key, caller.address);
+        let left = begun.map_err(|many| PasswordChangeError::Current(SignInError::TooMany(many)))?;
+        let hash = Some(Arc::clone(&user.password)).filter(|_| user.has_password());
+        match self.hasher.verify(current, hash, Queue::Known).await {
+            Ok(true) => self.throttle.right(&key, caller.address),
+            Ok(false) => return Err(PasswordChangeError::Current(SignInError::Wrong(left))),
+            Err(busy) => {
+                self.throttle.undo(&key, caller.address);
+                return Err(PasswordChangeError::Current(busy.into()));
+            }
         }
-        self.throttle.right(&user.name, caller.address);
         let change = UserChange { password: Some(new), ..UserChange::default() };
-        self.change_user(caller, &user.name, change, Some(user.revision)).await?;
-        Ok(())
+        Ok(self.change_user(caller, &user.name, change, Some(user.revision)).await?)
+    }
+
+    /// Begins a session for somebody who has just shown who they are.
+    ///
+    /// # Errors
+    /// [`SignInError`]; then there is none.
+    pub async fn begin_again(&self, user: &User, client: &Client) -> Result<NewSession, SignInError> {
+        self.begin_session(user, client, Left { tries: FREE, reset: WINDOW }, None).await
     }
 
     /// Tokens for a session that has just begun.
@@ -306,8 +342,9 @@ impl Auth {
         password: String,
         client: &Client,
     ) -> Result<NewSession, SetUpError> {
-        let left = self.throttle.begin("", client.address).map_err(SetUpError::TooMany)?;
+        // Nobody guesses 256 bits, and nobody keeps out whoever has them.
         if !self.is_set_up(token) {
+            self.throttle.begin_from(client.address).map_err(SetUpError::TooMany)?;
             return Err(SetUpError::Link);
         }
         let name = users::name(name).map_err(UserError::from)?;
@@ -319,18 +356,17 @@ impl Auth {
             if !self.is_set_up(token) {
                 return Err(SetUpError::Link);
             }
-            let caller = Caller {
-                name: Arc::clone(&name),
-                role: Role::Admin,
-                via: Via::Proxy,
-                address: client.address,
-                services: None,
-            };
-            self.add_hashed(&caller, name, Role::Admin, hash, "set-up").await?
+            let user = User::new(name, Role::Admin, hash);
+            let entry = nobody(&user.name, "none", client, "set-up", &user.name).after(user.shown());
+            self.insert_user(user, entry).await?
         };
-        self.throttle.right("", client.address);
-        Ok(self.begin_session(&user, client, left, "log-in").await?)
+        Ok(self.begin_again(&user, client).await?)
     }
+}
+
+/// Under what guesses at a user's password are counted.
+fn key(name: &str) -> String {
+    format!("user {name}")
 }
 
 fn refresh_token(key: &[u8; 32], session: &str, generation: u32) -> String {

@@ -1,12 +1,13 @@
 //! Growing delays for whoever guesses: by user, and by address. Both tables are bounded.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::admin::serve::network_of;
+use crate::admin::crowd::network_of;
 use crate::clock;
 use crate::domain::time::Moment;
 
@@ -89,13 +90,30 @@ impl Throttle {
         }
     }
 
+    /// The try was none: nothing was guessed, or nobody looked whether it was right.
+    pub(super) fn undo(&self, user: &str, address: Option<IpAddr>) {
+        take_back(&self.users, user);
+        if let Some(address) = address {
+            take_back(&self.addresses, &network_of(address));
+        }
+    }
+
+    /// A guess at something that belongs to no user counts against the address alone.
+    pub(super) fn begin_from(&self, address: Option<IpAddr>) -> Result<(), TooMany> {
+        match address.map(network_of) {
+            Some(address) => try_once(&self.addresses, address, LONGEST_OF_ADDRESS, clock::now()).map(drop),
+            // The local socket, whose users need not guess.
+            None => Ok(()),
+        }
+    }
+
     fn wrong_of(&self, address: IpAddr) -> u32 {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.get(&address).map_or(0, |tries| tries.wrong)
     }
 }
 
-fn take_back<K: Eq + Hash>(table: &Mutex<HashMap<K, Tries>>, key: &K) {
+fn take_back<K: Eq + Hash + Borrow<Q>, Q: Eq + Hash + ?Sized>(table: &Mutex<HashMap<K, Tries>>, key: &Q) {
     let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(tries) = table.get_mut(key) {
         tries.wrong = tries.wrong.saturating_sub(1);
@@ -177,6 +195,24 @@ mod tests {
                 tokio::time::advance(too_many.retry_after).await;
             }
         }
+    }
+
+    /// The story: five answers of "busy", and whoever knew their password was taken for a guesser.
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_looked_at_is_no_guess() {
+        let throttle = Throttle::default();
+        for _ in 0..50 {
+            throttle.begin("ann", from("192.0.2.1")).unwrap();
+            throttle.undo("ann", from("192.0.2.1"));
+        }
+        // What was wrong before stays so.
+        for _ in 0..FREE - 1 {
+            throttle.begin("ann", from("192.0.2.1")).unwrap();
+        }
+        throttle.begin("ann", from("192.0.2.1")).unwrap();
+        throttle.undo("ann", from("192.0.2.1"));
+        assert_eq!(throttle.begin("ann", from("192.0.2.1")).unwrap().tries, 0);
+        assert!(throttle.begin("ann", from("192.0.2.1")).is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -108,6 +108,15 @@ impl Token {
     }
 }
 
+/// Whether a token is a caller's to see and revoke: of who has logged in, all that are theirs; of a
+/// token, itself.
+fn is_own(token: &Token, caller: &Caller) -> bool {
+    match &caller.via {
+        Via::Token { id } => *id == token.id,
+        _ => token.user.as_deref().is_some_and(|user| caller.is_user(user)),
+    }
+}
+
 impl People {
     /// What a token may: no more than its user may, and nothing when either is over.
     pub(super) fn role_of(&self, token: &Token, now: Timestamp) -> Option<Role> {
@@ -124,6 +133,14 @@ impl People {
 }
 
 impl Auth {
+    /// The tokens that a caller may see, the newest first: their own, or, as an admin, all.
+    #[must_use]
+    pub fn tokens_for(&self, caller: &Caller) -> Vec<Arc<Token>> {
+        let mut all = self.list_tokens(None);
+        all.retain(|token| caller.role == Role::Admin || is_own(token, caller));
+        all
+    }
+
     /// Tokens, the newest first: of one user, or all.
     #[must_use]
     pub fn list_tokens(&self, user: Option<&str>) -> Vec<Arc<Token>> {
@@ -196,7 +213,7 @@ impl Auth {
     pub async fn remove_token(&self, caller: &Caller, id: &str) -> Result<(), TokenError> {
         let _alone = self.changing.lock().await;
         let token = self.people().tokens.values().find(|token| &*token.id == id).cloned();
-        let owns = |token: &Token| caller.role == Role::Admin || token.user.as_ref() == Some(&caller.name);
+        let owns = |token: &Token| caller.role == Role::Admin || is_own(token, caller);
         let token = token.filter(|token| owns(token)).ok_or(TokenError::Absent)?;
         let entry = Entry::by(caller, "token-revoked", token.id.as_ref())
             .before(json!({ "name": token.name, "role": token.role.as_str() }));

@@ -9,7 +9,7 @@ use crate::admin::auth::password::{self, Busy, PasswordError};
 use crate::admin::auth::record::{IdentityRecord, UserRecord};
 use crate::admin::auth::session;
 use crate::admin::auth::{Auth, Change, People};
-use crate::admin::caller::{Caller, Via};
+use crate::admin::caller::Caller;
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::domain::words::Role;
@@ -26,7 +26,7 @@ pub struct User {
     pub disabled: bool,
     pub created: Timestamp,
     pub password_changed: Timestamp,
-    /// Grows with every change.
+    /// Grows with every change of whatever user, and is never given twice.
     pub revision: u64,
     /// Who it is at an OpenID Connect provider, for whoever came by one.
     pub identity: Option<Arc<Identity>>,
@@ -113,7 +113,7 @@ impl User {
             disabled: false,
             created: now,
             password_changed: now,
-            revision: 1,
+            revision: 0,
             identity: None,
             withdrawn: false,
             password: password.into(),
@@ -204,20 +204,8 @@ impl Auth {
         password::check_new(&new.password)?;
         let hash = self.hasher.hash(new.password).await?;
         let _alone = self.changing.lock().await;
-        self.add_hashed(caller, name, new.role, hash, "user-created").await
-    }
-
-    /// The last part of it, alone.
-    pub(super) async fn add_hashed(
-        &self,
-        caller: &Caller,
-        name: Arc<str>,
-        role: Role,
-        hash: String,
-        what: &str,
-    ) -> Result<User, UserError> {
-        let user = User::new(name, role, hash);
-        let entry = Entry::by(caller, what, user.name.as_ref()).after(user.shown());
+        let user = User::new(name, new.role, hash);
+        let entry = Entry::by(caller, "user-created", user.name.as_ref()).after(user.shown());
         self.insert_user(user, entry).await
     }
 
@@ -233,14 +221,16 @@ impl Auth {
                 return Err(UserError::Full);
             }
         }
-        self.commit(vec![Change::PutUser(Arc::clone(&name), user.record())], Some(entry)).await?;
+        let put = Change::PutUser(Arc::clone(&name), user.record());
+        let revision = self.commit(vec![put], Some(entry)).await?;
+        let user = User { revision, ..user };
         self.change_people(|people| people.users.insert(name, user.clone()));
         // The link for the first user has nothing to do any more.
         self.close_set_up();
         Ok(user)
     }
 
-    /// Changes a user. Less than before, or another password, ends all sessions, but for `keep`.
+    /// Changes a user. Whatever it is ends all sessions.
     ///
     /// # Errors
     /// [`UserError`]; then nothing is changed.
@@ -275,7 +265,6 @@ impl Auth {
         if after == before {
             return Ok(before);
         }
-        after.revision += 1;
         if !after.is_admin() && self.people().is_last_admin(&before.name) {
             return Err(UserError::LastAdmin);
         }
@@ -286,19 +275,14 @@ impl Auth {
         }
         let entry =
             Entry::by(caller, "user-changed", after.name.as_ref()).before(before.shown()).after(shown);
-        // Whoever changes the password while signed in stays so; everybody else has to show it.
-        let own = match &caller.via {
-            Via::Session { id } if caller.name == after.name && after.role == before.role => Some(id.clone()),
-            _ => None,
-        };
         let ended: Vec<Arc<str>> = {
             let people = self.people();
             let all = people.sessions.values().filter(|session| session.user == after.name);
-            all.map(|session| Arc::clone(&session.id)).filter(|id| Some(id) != own.as_ref()).collect()
+            all.map(|session| Arc::clone(&session.id)).collect()
         };
         let mut changes = session::remove(&ended);
         changes.push(Change::PutUser(Arc::clone(&after.name), after.record()));
-        self.commit(changes, Some(entry)).await?;
+        after.revision = self.commit(changes, Some(entry)).await?;
         self.change_people(|people| people.users.insert(Arc::clone(&after.name), after.clone()));
         self.forget_sessions(&ended);
         Ok(after)
@@ -333,7 +317,7 @@ impl Auth {
         };
         let mut changes = session::remove(&sessions);
         changes.extend(tokens.iter().map(|id| Change::RemoveToken(Arc::clone(id))));
-        changes.push(Change::RemoveUser(Arc::clone(&user.name)));
+        changes.push(Change::RemoveUser(Arc::clone(&user.name), user.revision));
         let entry = Entry::by(caller, "user-deleted", user.name.as_ref()).before(user.shown());
         self.commit(changes, Some(entry)).await?;
         self.change_people(|people| {

@@ -4,18 +4,22 @@
 //! user is made here: whoever takes another name at the provider stays the same user, and nobody
 //! becomes somebody else by taking theirs.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use crate::admin::audit;
+use crate::admin::auth::record::{HINTS, HintRecord};
 use crate::admin::auth::session;
 use crate::admin::auth::sign_in::{Client, NewSession, SignInError, nobody};
 use crate::admin::auth::throttle::{FREE, Left, TooMany, WINDOW};
 use crate::admin::auth::users::{self, Identity, NameError, User, UserError};
 use crate::admin::auth::{Auth, Change};
+use crate::admin::caller::{Caller, Via};
 use crate::domain::words::Role;
-use crate::store::CommitError;
+use crate::oidc::IdToken;
+use crate::store::{CommitError, Interrupted};
 
 /// What a provider says of somebody, and what that is worth here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,7 @@ pub struct Vouched {
     pub name: Option<String>,
     /// Of their groups. `None`: none of them has one.
     pub role: Option<Role>,
+    pub id_token: IdToken,
 }
 
 /// Why nobody was let in.
@@ -73,6 +78,9 @@ impl From<SignInError> for VouchedError {
     }
 }
 
+/// Longer than any address that a browser or a provider takes.
+const LONGEST_HINT: usize = 6 * 1024;
+
 /// Proof that a try was counted.
 #[derive(Debug)]
 pub struct Counted(String);
@@ -95,8 +103,8 @@ impl Auth {
     }
 
     /// The provider's word was not to be believed.
-    pub async fn note_vouched_failed(&self, client: &Client) {
-        audit::note(&self.store, nobody("", "none", client, "log-in-failed", "")).await;
+    pub fn note_vouched_failed(&self, client: &Client) {
+        audit::note(&self.store, nobody("", "none", client, "log-in-failed", ""));
     }
 
     /// Begins a session for whom a provider vouches: for the user who has come by this identity
@@ -118,12 +126,23 @@ impl Auth {
                 let mut entry = nobody(who, "none", client, "log-in-failed", who);
                 // Signed by the provider, and nothing that anybody typed here.
                 entry.after = Some(json!({ "issuer": vouched.issuer, "subject": vouched.subject }));
-                audit::note(&self.store, entry).await;
+                audit::note(&self.store, entry);
                 return Err(error);
             }
         };
         let left = Left { tries: FREE, reset: WINDOW };
-        Ok(self.begin_session(&user, client, left, "log-in").await?)
+        let hint = Some(&vouched.id_token.0).filter(|token| token.len() <= LONGEST_HINT);
+        let hint = hint.map(|token| HintRecord { issuer: vouched.issuer.clone(), id_token: token.clone() });
+        Ok(self.begin_session(&user, client, left, hint).await?)
+    }
+
+    /// The ID token of the log-in that a caller's session began with, where this provider let them in.
+    pub async fn id_token(&self, caller: &Caller, issuer: &str) -> Option<String> {
+        let Via::Session { id } = &caller.via else { return None };
+        let id = Arc::clone(id);
+        let read = self.store.read(move |tables| Ok::<_, Interrupted<Infallible>>(tables.get(&HINTS, &id)?));
+        let hint = read.await.ok()??;
+        (hint.issuer == issuer).then_some(hint.id_token)
     }
 
     fn user_by(&self, issuer: &str, subject: &str) -> Option<User> {
@@ -178,7 +197,6 @@ impl Auth {
         mut after: User,
         client: &Client,
     ) -> Result<User, VouchedError> {
-        after.revision += 1;
         let entry = nobody(&after.name, "none", client, "user-changed", &after.name)
             .before(before.shown())
             .after(after.shown());
@@ -189,7 +207,7 @@ impl Auth {
         };
         let mut changes = session::remove(&ended);
         changes.push(Change::PutUser(Arc::clone(&after.name), after.record()));
-        self.commit(changes, Some(entry)).await?;
+        after.revision = self.commit(changes, Some(entry)).await?;
         self.change_people(|people| people.users.insert(Arc::clone(&after.name), after.clone()));
         self.forget_sessions(&ended);
         Ok(after)

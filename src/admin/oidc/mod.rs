@@ -6,7 +6,7 @@ mod trouble;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
-use axum::http::header::{ACCEPT, COOKIE, HOST, LOCATION, SET_COOKIE, USER_AGENT};
+use axum::http::header::{ACCEPT, HOST, LOCATION, SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,7 +14,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::admin::AdminState;
-use crate::admin::auth::{Client, Vouched, session_cookie};
+use crate::admin::auth::{Client, Vouched, cookies_named, session_cookie};
+use crate::admin::caller::Caller;
 use crate::admin::peer::Origin;
 use crate::clock;
 use crate::config::OidcConfig;
@@ -23,6 +24,7 @@ use attempt::{Attempts, GOOD_FOR};
 use trouble::Trouble;
 pub(super) use trouble::said;
 
+const CALLBACK: &str = "/oidc/callback";
 /// Log-ins that talk to the provider at once; more are told to come back.
 const AT_ONCE: usize = 8;
 /// Longest path that a browser is sent to afterwards.
@@ -155,6 +157,10 @@ async fn finish(
     let cookie = read_cookie(headers, origin.secure).ok_or(Trouble::Stale)?;
     let said = back.state.as_deref().unwrap_or_default();
     let (attempt, next) = state.oidc.attempts.resume(cookie, said, clock::wall()).ok_or(Trouble::Stale)?;
+    let client = Client {
+        address: origin.address,
+        agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned(),
+    };
     if back.iss.is_some() && back.iss != config.issuer {
         tracing::warn!("a log-in with OpenID Connect came back from another provider");
         return Err(Trouble::Refused);
@@ -162,13 +168,10 @@ async fn finish(
     if let Some(error) = back.error {
         let description = back.error_description.unwrap_or_default();
         tracing::warn!(error, description, "the OpenID Connect provider let somebody not in");
+        state.auth.note_vouched_failed(&client);
         return Err(Trouble::Declined);
     }
     let code = back.code.filter(|code| !code.is_empty()).ok_or(Trouble::Stale)?;
-    let client = Client {
-        address: origin.address,
-        agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned(),
-    };
     let _place = state.oidc.places.try_acquire().map_err(|_| Trouble::Busy)?;
     let redirect_url = redirect_url(config, origin, headers)?;
     let counted = state.auth.begin_vouched(&client).map_err(Trouble::TooMany)?;
@@ -178,7 +181,7 @@ async fn finish(
             tracing::warn!("a log-in with OpenID Connect was refused: {error}");
             let trouble = Trouble::from(error);
             if trouble == Trouble::Refused {
-                state.auth.note_vouched_failed(&client).await;
+                state.auth.note_vouched_failed(&client);
             } else {
                 state.auth.end_vouched(&counted, &client);
             }
@@ -198,9 +201,31 @@ async fn finish(
     go(safe_next(&next), [session_cookie(&new.cookie, origin.secure, &state.auth.settings())])
 }
 
+/// What the provider is to be told when a caller logs out; it goes with the session. `None`: nothing.
+pub(super) async fn hint(state: &AdminState, caller: &Caller) -> Option<String> {
+    let settings = state.settings.load_full();
+    let config = &settings.oidc;
+    let issuer = config.issuer.as_deref().filter(|_| config.is_on() && config.single_logout)?;
+    state.auth.id_token(caller, issuer).await
+}
+
+/// Where a browser that has logged out here logs out at the provider, too. `None`: nowhere.
+pub(super) async fn log_out_at(
+    state: &AdminState,
+    hint: &str,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Option<String> {
+    let settings = state.settings.load_full();
+    let callback = redirect_url(&settings.oidc, origin, headers).ok()?;
+    let back = format!("{}/login", callback.strip_suffix(CALLBACK)?);
+    state.oidc.provider.log_out_at(&settings.oidc, hint, &back).await
+}
+
 fn vouched(config: &OidcConfig, person: Person) -> Vouched {
-    let Person { issuer, subject, name, groups } = person;
-    Vouched { issuer, subject, name, role: config.roles.role_of(groups.iter().map(String::as_str)) }
+    let Person { issuer, subject, name, groups, id_token } = person;
+    let role = config.roles.role_of(groups.iter().map(String::as_str));
+    Vouched { issuer, subject, name, role, id_token }
 }
 
 /// Where the provider is to send the browser: to where it came from, unless it is configured.
@@ -210,7 +235,7 @@ fn redirect_url(config: &OidcConfig, origin: &Origin, headers: &HeaderMap) -> Re
     }
     let host = origin.host.as_deref().or_else(|| headers.get(HOST)?.to_str().ok()).ok_or(Trouble::Stale)?;
     let scheme = if origin.secure { "https" } else { "http" };
-    Ok(format!("{scheme}://{host}/oidc/callback"))
+    Ok(format!("{scheme}://{host}{CALLBACK}"))
 }
 
 /// A path on this very host, or the first page: nobody is led elsewhere by a link to a log-in.
@@ -258,17 +283,15 @@ fn set_cookie(value: &str, seconds: u64, secure: bool) -> HeaderValue {
 
 /// The one cookie of that name; with two of them nobody knows whose is which.
 fn read_cookie(headers: &HeaderMap, secure: bool) -> Option<&str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut own = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        (name == cookie_name(secure)).then_some(value)
-    });
+    let mut own = cookies_named(headers, cookie_name(secure));
     let (one, another) = (own.next()?, own.next());
     another.is_none().then_some(one)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::COOKIE;
+
     use super::*;
 
     #[test]

@@ -2,9 +2,10 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 
-use crate::admin::auth::PasswordChangeError;
+use crate::admin::auth::{PasswordChangeError, User, session_cookie};
 use crate::admin::caller::Via;
 use crate::admin::pages::form::Sent;
 use crate::admin::pages::users::sentence;
@@ -24,7 +25,9 @@ fn show(visit: &Visit, status: StatusCode, wrong: Option<String>) -> Response {
         Some(Via::Session { id }) => Some(id.as_ref()),
         _ => None,
     };
-    let sessions = auth.sessions_of(visit.name(), clock::wall()).into_iter().map(|(session, _)| LogIn {
+    let own = visit.caller.as_ref().filter(|caller| caller.is_user(&caller.name));
+    let own = own.map(|caller| auth.sessions_of(&caller.name, clock::wall())).unwrap_or_default();
+    let sessions = own.into_iter().map(|(session, _)| LogIn {
         id: session.id.to_string(),
         agent: agent(&session.agent),
         address: session.address.map(|address| address.to_string()).unwrap_or_default(),
@@ -72,7 +75,7 @@ pub(super) async fn password(visit: Visit, sent: Sent) -> Response {
     let Some(caller) = visit.caller.clone() else { return answer::forbidden(&visit) };
     let (current, new) = (sent.get("current").to_owned(), sent.get("password").to_owned());
     let (status, wrong) = match visit.state.auth.change_own_password(&caller, current, new).await {
-        Ok(()) => return answer::back("/account", "password", &caller.name),
+        Ok(user) => return signed_in_again(&visit, &user).await,
         Err(PasswordChangeError::NotYours) => return answer::forbidden(&visit),
         Err(PasswordChangeError::Current(error)) => entry::refused(&visit, &error, "account.wrong"),
         Err(PasswordChangeError::User(error)) => (StatusCode::UNPROCESSABLE_ENTITY, sentence(&error)),
@@ -82,8 +85,21 @@ pub(super) async fn password(visit: Visit, sent: Sent) -> Response {
     show(&visit, status, Some(wrong))
 }
 
+/// With the password every session has ended; this one, of whoever has just shown it, begins anew.
+async fn signed_in_again(visit: &Visit, user: &User) -> Response {
+    let mut response = answer::back("/account", "password", &user.name);
+    // Where that fails the log-in page is next.
+    if let Ok(new) = visit.state.auth.begin_again(user, &visit.client).await {
+        let cookie = session_cookie(&new.cookie, visit.secure, &visit.state.auth.settings());
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
 pub(super) async fn end_session(visit: Visit, Path(id): Path<String>) -> Response {
-    let Some(caller) = visit.caller.clone() else { return answer::forbidden(&visit) };
+    let Some(caller) = visit.caller.clone().filter(|caller| caller.is_user(&caller.name)) else {
+        return answer::forbidden(&visit);
+    };
     match visit.state.auth.end_sessions(&caller, &caller.name, Some(&id)).await {
         Ok(_) => answer::back("/account", "session-ended", &caller.name),
         Err(_) => answer::error(&visit, StatusCode::SERVICE_UNAVAILABLE, "broken", None),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
-use crate::admin::audit::{self, Entry as Deed};
+use crate::admin::owners;
 use crate::admin::pages::answer;
 use crate::admin::pages::form::{self, Known, Sent};
 use crate::admin::pages::visit::Visit;
@@ -19,15 +19,15 @@ use crate::html::dashboard::service::{Container, Edit, New, edit, new};
 use crate::html::dashboard::{Place, encode};
 use crate::supervisor::catalog::{Entry, Expect, FieldProblem, PutError};
 
-/// What leads to a service, what runs behind it, and who may change it: not for owners, who could
-/// take what is not theirs.
-const FOR_ADMINS: &[&str] = &["container", "hosts", "path", "owners"];
-
 /// Whether somebody may change what the dashboard says about a service.
 pub(super) fn may_edit(visit: &Visit, entry: &Entry) -> bool {
-    let owns =
-        || entry.spec.as_ref().is_some_and(|spec| spec.owners.iter().any(|owner| owner == visit.name()));
-    visit.role() == Role::Admin || (visit.role() == Role::User && owns())
+    visit.caller.as_ref().is_some_and(|caller| owners::may_edit(caller, entry))
+}
+
+/// Whether somebody may take back all of it.
+pub(super) fn may_delete(visit: &Visit, entry: &Entry) -> bool {
+    let whole = |caller| owners::too_much(caller, &owners::said(entry), &Map::new()).is_empty();
+    may_edit(visit, entry) && entry.api.is_some() && visit.caller.as_ref().is_some_and(whole)
 }
 
 fn find(visit: &Visit, name: &str) -> Option<Arc<Entry>> {
@@ -51,7 +51,7 @@ pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
 
 /// A key that is not the reader's to say here.
 fn is_fixed(visit: &Visit, entry: &Entry, key: &str) -> bool {
-    entry.origin(key) == Origin::File || (visit.role() < Role::Admin && FOR_ADMINS.contains(&key))
+    entry.origin(key) == Origin::File || (visit.role() < Role::Admin && owners::is_for_admins(key))
 }
 
 /// What was said by the dashboard about a key before.
@@ -130,13 +130,8 @@ pub(super) async fn save(visit: Visit, Path(name): Path<String>, sent: Sent) -> 
         Ok(revision) => Expect::Revision(revision),
         Err(_) => Expect::Absent,
     };
-    let before = entry.api.as_ref().map(|api| api.keys.nested());
-    match visit.state.catalog.put(entry.name.clone(), keys, expect, visit.name()).await {
-        Ok(after) => {
-            note(&visit, "service-changed", &name, before, after.api.as_ref().map(|api| api.keys.nested()))
-                .await;
-            answer::back(&format!("/services/{}", encode(&name)), "saved", &name)
-        }
+    match visit.state.catalog.put(entry.name.clone(), keys, expect, visit.by()).await {
+        Ok(_) => answer::back(&format!("/services/{}", encode(&name)), "saved", &name),
         Err(error) => match refused(&visit, error) {
             Ok(problems) => show(&visit, StatusCode::UNPROCESSABLE_ENTITY, &entry, Some(&sent), &problems),
             Err(response) => *response,
@@ -176,30 +171,17 @@ fn refused(visit: &Visit, error: PutError) -> Result<Vec<FieldProblem>, Box<Resp
     }
 }
 
-async fn note(visit: &Visit, what: &str, name: &str, before: Option<Json>, after: Option<Json>) {
-    let Some(caller) = &visit.caller else { return };
-    let mut deed = Deed::by(caller, what, name);
-    if let Some(before) = before {
-        deed = deed.before(before);
-    }
-    if let Some(after) = after {
-        deed = deed.after(after);
-    }
-    audit::note(&visit.state.store, deed).await;
-}
-
 pub(super) async fn delete(visit: Visit, Path(name): Path<String>) -> Response {
     let Some(entry) = find(&visit, &name) else { return answer::missing(&visit) };
-    if !may_edit(&visit, &entry) {
+    let Some(api) = &entry.api else { return answer::missing(&visit) };
+    if !may_delete(&visit, &entry) {
         return answer::forbidden(&visit);
     }
-    let before = entry.api.as_ref().map(|api| api.keys.nested());
-    match visit.state.catalog.remove(&entry.name, Expect::Any, visit.name()).await {
-        Ok(()) => {
-            note(&visit, "service-deleted", &name, before, None).await;
-            answer::back("/", "deleted", &name)
-        }
+    // What somebody else has said since is not what was looked at just now.
+    match visit.state.catalog.remove(&entry.name, Expect::Revision(api.revision), visit.by()).await {
+        Ok(()) => answer::back("/", "deleted", &name),
         Err(PutError::Absent) => answer::missing(&visit),
+        Err(PutError::Changed) => answer::error(&visit, StatusCode::CONFLICT, "changed", None),
         Err(_) => answer::error(&visit, StatusCode::SERVICE_UNAVAILABLE, "broken", None),
     }
 }
@@ -287,18 +269,8 @@ pub(super) async fn make(visit: Visit, sent: Sent) -> Response {
         let problems = refused(&visit, PutError::Exists).unwrap_or_default();
         return show_new(&visit, StatusCode::UNPROCESSABLE_ENTITY, &sent, &problems);
     }
-    match visit.state.catalog.put(name.clone(), keys, Expect::Absent, visit.name()).await {
-        Ok(after) => {
-            note(
-                &visit,
-                "service-created",
-                name.as_str(),
-                None,
-                after.api.as_ref().map(|api| api.keys.nested()),
-            )
-            .await;
-            answer::back(&format!("/services/{name}"), "made", name.as_str())
-        }
+    match visit.state.catalog.put(name.clone(), keys, Expect::Absent, visit.by()).await {
+        Ok(_) => answer::back(&format!("/services/{name}"), "made", name.as_str()),
         Err(error) => match refused(&visit, error) {
             Ok(problems) => show_new(&visit, StatusCode::UNPROCESSABLE_ENTITY, &sent, &problems),
             Err(response) => *response,

@@ -1,7 +1,8 @@
 //! The ways in and out: log-in, log-out, first run, and how pages are shown.
 
-use axum::http::StatusCode;
-use axum::http::header::{HeaderValue, SET_COOKIE};
+use axum::Extension;
+use axum::http::header::{HeaderValue, REFRESH, RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::admin::auth::{self, SetUpError, SignInError};
@@ -10,6 +11,7 @@ use crate::admin::pages::answer::{self, own_address};
 use crate::admin::pages::form::Sent;
 use crate::admin::pages::users::sentence;
 use crate::admin::pages::visit::{self, Visit};
+use crate::admin::peer::Origin;
 use crate::html::Language;
 use crate::html::dashboard::pages::{Login, Provider, Setup};
 use crate::html::dashboard::{Frame, Place, pages, say};
@@ -50,9 +52,20 @@ pub(super) async fn sign_in(visit: Visit, sent: Sent) -> Response {
                 wrong: Some(wrong),
                 provider: provider(&visit).await,
             };
-            answer::page_with(status, pages::login(&outside(&visit), &view))
+            later(answer::page_with(status, pages::login(&outside(&visit), &view)), &error)
         }
     }
+}
+
+/// When to come back, for programs that fill in forms.
+pub(super) fn later(mut response: Response, error: &SignInError) -> Response {
+    let seconds = match error {
+        SignInError::TooMany(many) => u64::try_from(many.retry_after.as_millis().div_ceil(1000)).unwrap_or(1),
+        SignInError::Busy | SignInError::Store(_) => 3,
+        SignInError::Wrong(_) => return response,
+    };
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
 }
 
 /// Status and words for a password that was not taken; `wrong`: the text where it is not right.
@@ -77,13 +90,30 @@ fn with_session(visit: &Visit, cookie: &str, next: &str) -> Response {
     response
 }
 
-pub(super) async fn sign_out(visit: Visit) -> Response {
-    if let Some(caller) = &visit.caller
-        && visit.state.auth.sign_out(caller).await.is_err()
-    {
-        return answer::error(&visit, StatusCode::SERVICE_UNAVAILABLE, "broken", None);
-    }
+pub(super) async fn sign_out(
+    visit: Visit,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+) -> Response {
     let mut response = answer::go("/login");
+    if let Some(caller) = &visit.caller {
+        let hint = oidc::hint(&visit.state, caller).await;
+        if visit.state.auth.sign_out(caller).await.is_err() {
+            return answer::error(&visit, StatusCode::SERVICE_UNAVAILABLE, "broken", None);
+        }
+        // Whatever the provider does: nobody is logged in here any more.
+        let to = match hint {
+            Some(hint) => oidc::log_out_at(&visit.state, &hint, &origin, &headers).await,
+            None => None,
+        };
+        if let Some(to) = to.and_then(|to| HeaderValue::from_str(&format!("0; url={to}")).ok()) {
+            let view = Login { provider: provider(&visit).await, ..Login::default() };
+            response = answer::page(pages::login(&outside(&visit), &view));
+            // Not a redirect: our pages say that their forms lead nowhere else, and browsers hold
+            // where a form is led on to against that.
+            response.headers_mut().insert(REFRESH, to);
+        }
+    }
     response.headers_mut().append(SET_COOKIE, auth::end_cookie(visit.secure));
     response
 }

@@ -61,7 +61,7 @@ async fn order(visit: &Visit, name: &str, sent: &Sent, order: Order) -> Response
     }
     let said = carry_out(visit, &handle, &order);
     if let Some(caller) = &visit.caller {
-        audit::note(&visit.state.store, Entry::by(caller, said, name)).await;
+        audit::note(&visit.state.store, Entry::by(caller, said, name));
     }
     answer::back(&to, said, name)
 }

@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::response::Response;
 
 use crate::admin::pages::answer;
-use crate::admin::pages::edit::may_edit;
+use crate::admin::pages::edit::{may_delete, may_edit};
 use crate::admin::pages::form::shown;
 use crate::admin::pages::row::{links, millis, row};
 use crate::admin::pages::visit::Visit;
@@ -89,7 +89,7 @@ fn whole(visit: &Visit, entry: &Entry, row: Row, sessions: &[store::Session]) ->
         may: May {
             act: visit.role() >= Role::User && entry.spec.is_some(),
             edit: edits,
-            remove: edits && entry.api.is_some(),
+            remove: may_delete(visit, entry),
         },
         row,
     }

@@ -24,9 +24,9 @@ pub(super) async fn page(visit: Visit) -> Response {
 }
 
 fn show(visit: &Visit, status: StatusCode, fresh: Option<Fresh>, wrong: Option<String>) -> Response {
-    let own = (visit.role() < Role::Admin).then(|| visit.name());
     let now = clock::wall();
-    let tokens = visit.state.auth.list_tokens(own).into_iter().map(|token| Token {
+    let own = visit.caller.as_ref().map(|caller| visit.state.auth.tokens_for(caller)).unwrap_or_default();
+    let tokens = own.into_iter().map(|token| Token {
         id: token.id.to_string(),
         name: token.name.clone(),
         role: token.role.as_str(),

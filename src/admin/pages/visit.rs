@@ -1,11 +1,12 @@
 //! Who looks at a page, in which language and theme, and what stands around it.
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, USER_AGENT};
+use axum::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
-use crate::admin::auth::Client;
+use crate::admin::audit;
+use crate::admin::auth::{Client, cookies_named};
 use crate::admin::caller::{Caller, Via};
 use crate::admin::peer::Origin;
 use crate::admin::{AdminState, ConfigStatus};
@@ -15,6 +16,7 @@ use crate::domain::words::Role;
 use crate::html::Language;
 use crate::html::dashboard::{Banner, Frame, Notice, Person, Place, encode};
 use crate::store::StoreHealth;
+use crate::supervisor::catalog::By;
 
 pub(super) const THEME: &str = "wakedock_theme";
 pub(super) const LANGUAGE: &str = "wakedock_language";
@@ -103,6 +105,12 @@ impl Visit {
         self.caller.as_ref().map_or("", |caller| &caller.name)
     }
 
+    /// Whoever acts, for a change of a service.
+    pub(super) fn by(&self) -> By {
+        // Nobody comes to such a page without being somebody.
+        self.caller.as_ref().map_or_else(|| By::from(""), audit::service_by)
+    }
+
     /// What stands around the page.
     pub(super) fn frame(&self, place: Place) -> Frame {
         let csrf = self.caller.as_ref().and_then(|caller| self.state.auth.csrf_token(caller));
@@ -179,10 +187,8 @@ fn text(headers: &HeaderMap, name: HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(own, _)| *own == name).map(|(_, value)| value)
+fn cookie<'a>(headers: &'a HeaderMap, name: &'a str) -> Option<&'a str> {
+    cookies_named(headers, name).next()
 }
 
 /// The pairs of a query or a form, in their order; a key may stand there more than once.

@@ -50,11 +50,11 @@ impl Client {
 }
 
 impl Events {
-    /// The next one; `None` when the other side ended the stream.
+    /// The next one; `None` when the other side ended the stream, whatever its last word was.
     pub(in crate::cli) async fn next(&mut self) -> Result<Option<Event>, ClientError> {
         loop {
             if let Some(event) = self.parser.ready.pop_front() {
-                return Ok(Some(event));
+                return Ok(Some(event).filter(|event| event.kind != "end"));
             }
             let frame = match timeout(SILENCE, self.body.frame()).await {
                 Ok(Some(frame)) => frame.map_err(|error| self.broken(io::Error::other(error)))?,

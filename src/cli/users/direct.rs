@@ -1,8 +1,5 @@
 //! Users in a store that no WakeDock has open.
 
-use std::os::unix::fs::{MetadataExt, chown};
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value as Json, json};
 
 use super::Change;
@@ -10,6 +7,7 @@ use crate::admin::auth::{Auth, NewUser, UserChange, UserError};
 use crate::admin::caller::{Caller, Via};
 use crate::app;
 use crate::cli::client::ClientError;
+use crate::cli::owner::Premises;
 use crate::cli::remote::Surroundings;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Exit, chain};
@@ -20,7 +18,7 @@ use crate::store::{OpenStoreError, Store};
 pub(super) struct Opened {
     store: Store,
     auth: Auth,
-    path: PathBuf,
+    premises: Premises,
 }
 
 /// Opens the store of the configuration. `None`: there is none, and none is to be made.
@@ -36,6 +34,7 @@ pub(super) async fn open(
     if !make && !path.exists() {
         return Ok(None);
     }
+    let premises = Premises::of(&path);
     let store = match Store::open(&path) {
         Ok((store, _)) => store,
         // Somebody has it open, and has no socket: what to do is said of the socket.
@@ -51,7 +50,7 @@ pub(super) async fn open(
     };
     // Without the folder: the keys of sessions are made by WakeDock itself, as the user it runs as.
     match Auth::load(store.clone(), None).await {
-        Ok(auth) => Ok(Some(Opened { store, auth, path })),
+        Ok(auth) => Ok(Some(Opened { store, auth, premises })),
         Err(error) => {
             around.terminal.fail(&chain(&error), Some("data_dir"), None);
             Err(Exit::Failed)
@@ -60,7 +59,7 @@ pub(super) async fn open(
 }
 
 /// Whoever runs this has the store in hand.
-fn caller() -> Caller {
+pub(in crate::cli) fn caller() -> Caller {
     let uid = rustix::process::geteuid().as_raw();
     let name = if uid == 0 { "root".into() } else { format!("uid {uid}").into() };
     Caller { name, role: Role::Admin, via: Via::Socket { uid }, address: None, services: None }
@@ -109,23 +108,11 @@ impl Opened {
             terminal.fail(&format!("the store cannot be saved: {error}"), Some("data_dir"), None);
             return Exit::Failed;
         }
-        if let Err(error) = give(&self.path) {
-            let at = self.path.display().to_string();
-            let mend = "give that file to the user that WakeDock runs as";
-            terminal.fail(&format!("the store cannot be given away: {error}"), Some(&at), Some(mend));
-            return Exit::Failed;
+        match self.premises.give(terminal) {
+            Ok(()) => Exit::Fine,
+            Err(exit) => exit,
         }
-        Exit::Fine
     }
-}
-
-fn give(path: &Path) -> std::io::Result<()> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let (own, folder) = (std::fs::metadata(path)?, std::fs::metadata(folder)?);
-    if own.uid() == folder.uid() || !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    chown(path, Some(folder.uid()), Some(folder.gid()))
 }
 
 fn tell<T>(outcome: Result<T, UserError>, name: &str, terminal: &Terminal) -> Exit {

@@ -3,6 +3,8 @@
 
 mod direct;
 
+pub(super) use direct::caller;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};

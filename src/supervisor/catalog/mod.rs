@@ -20,7 +20,7 @@ use crate::domain::name::ServiceName;
 use crate::domain::service::ServiceSpec;
 use crate::domain::time::Timestamp;
 use crate::domain::words::Origin;
-use crate::store::CommitError;
+use crate::store::{CommitError, StorageFault, Writing};
 
 pub use handle::{CatalogHandle, Parts};
 
@@ -90,7 +90,7 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiLayer {
     pub keys: Layer,
-    /// Counts the changes: its `ETag`.
+    /// Grows with every change of whatever service, and is never given twice: its `ETag`.
     pub revision: u64,
     pub made_by: String,
     pub made_at: Timestamp,
@@ -98,6 +98,48 @@ pub struct ApiLayer {
     pub changed_at: Timestamp,
     /// What this version of WakeDock cannot read any more.
     problems: Vec<SourceProblem>,
+}
+
+/// Who makes a change.
+pub struct By {
+    name: String,
+    witness: Option<Box<Witness>>,
+}
+
+type Witness = dyn FnOnce(&Writing<'_>, Changed) -> Result<(), StorageFault> + Send;
+
+/// What a change does to what the API says about a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub service: ServiceName,
+    /// Nested as in the file. `None`: the API said nothing.
+    pub before: Option<Json>,
+    /// `None`: the API says nothing any more.
+    pub after: Option<Json>,
+}
+
+impl By {
+    /// Somebody whose change is told to `witness` in its own commit: what that writes is there if,
+    /// and only if, the change is.
+    pub fn witnessed(
+        name: impl Into<String>,
+        witness: impl FnOnce(&Writing<'_>, Changed) -> Result<(), StorageFault> + Send + 'static,
+    ) -> Self {
+        Self { name: name.into(), witness: Some(Box::new(witness)) }
+    }
+}
+
+/// Somebody of whom nothing else is written down.
+impl From<&str> for By {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), witness: None }
+    }
+}
+
+impl std::fmt::Debug for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("By").field(&self.name).finish()
+    }
 }
 
 /// In which state a change expects what it changes.

@@ -14,7 +14,9 @@ use crate::domain::words::Origin;
 use crate::store::{ChangeError, Interrupted};
 use crate::supervisor::catalog::handle::{CatalogHandle, Inner};
 use crate::supervisor::catalog::state::State;
-use crate::supervisor::catalog::{ApiLayer, Catalog, Entry, Expect, FieldProblem, PutError, records};
+use crate::supervisor::catalog::{
+    ApiLayer, By, Catalog, Changed, Entry, Expect, FieldProblem, PutError, records,
+};
 
 impl CatalogHandle {
     /// Says all that the API has to say about a service. When this returns, it is written down, and
@@ -30,9 +32,9 @@ impl CatalogHandle {
         name: ServiceName,
         keys: Json,
         expect: Expect,
-        by: &str,
+        by: impl Into<By>,
     ) -> Result<Arc<Entry>, PutError> {
-        let (inner, by) = (Arc::clone(&self.0), by.to_owned());
+        let (inner, by) = (Arc::clone(&self.0), by.into());
         // A client that goes away must not leave a change written down and not applied.
         complete(async move { inner.put(&name, &keys, expect, by).await }).await
     }
@@ -41,9 +43,14 @@ impl CatalogHandle {
     ///
     /// # Errors
     /// [`PutError`]; nothing is changed then.
-    pub async fn remove(&self, name: &ServiceName, expect: Expect, by: &str) -> Result<(), PutError> {
-        let (inner, name, by) = (Arc::clone(&self.0), name.clone(), by.to_owned());
-        complete(async move { inner.remove(&name, expect, &by).await }).await
+    pub async fn remove(
+        &self,
+        name: &ServiceName,
+        expect: Expect,
+        by: impl Into<By>,
+    ) -> Result<(), PutError> {
+        let (inner, name, by) = (Arc::clone(&self.0), name.clone(), by.into());
+        complete(async move { inner.remove(&name, expect, by).await }).await
     }
 
     /// What [`CatalogHandle::put`] would have against these keys; nothing where it would take them.
@@ -77,23 +84,25 @@ impl Inner {
         name: &ServiceName,
         keys: &Json,
         expect: Expect,
-        by: String,
+        by: By,
     ) -> Result<Arc<Entry>, PutError> {
         let _alone = self.changing.lock().await;
         let before = self.state().api.get(name).cloned();
         expected(expect, before.as_deref())?;
         let keys = self.examine(name, keys)?;
-        let now = clock::wall();
+        let (now, who) = (clock::wall(), by.name.clone());
         let layer = ApiLayer {
             keys,
-            revision: before.as_ref().map_or(1, |before| before.revision + 1),
-            made_by: before.as_ref().map_or_else(|| by.clone(), |before| before.made_by.clone()),
+            // Given when it is written.
+            revision: 0,
+            made_by: before.as_ref().map_or_else(|| who.clone(), |before| before.made_by.clone()),
             made_at: before.as_ref().map_or(now, |before| before.made_at),
-            changed_by: by,
+            changed_by: who,
             changed_at: now,
             problems: Vec::new(),
         };
-        self.write(name, before.as_deref(), Some(records::of_api(&layer))).await?;
+        let written = self.write(name, before.as_deref(), Some(layer), by).await?;
+        let layer = written.ok_or(PutError::Absent)?;
         tracing::info!(service = %name, by = %layer.changed_by, revision = layer.revision, "changed by API");
         self.change(|state| {
             state.api.insert(name.clone(), Arc::new(layer));
@@ -102,33 +111,48 @@ impl Inner {
         self.current().entries.get(name).cloned().ok_or(PutError::Absent)
     }
 
-    async fn remove(&self, name: &ServiceName, expect: Expect, by: &str) -> Result<(), PutError> {
+    async fn remove(&self, name: &ServiceName, expect: Expect, by: By) -> Result<(), PutError> {
         let _alone = self.changing.lock().await;
         let Some(before) = self.state().api.get(name).cloned() else { return Err(PutError::Absent) };
         expected(expect, Some(&before))?;
-        self.write(name, Some(&before), None).await?;
-        tracing::info!(service = %name, %by, "what the API said about it was taken back");
+        let who = by.name.clone();
+        self.write(name, Some(&before), None, by).await?;
+        tracing::info!(service = %name, by = who, "what the API said about it was taken back");
         self.change(|state| state.api.remove(name).is_some());
         Ok(())
     }
 
+    /// Writes what the API says from now on, under a revision that nothing had before, and lets the
+    /// witness write beside it.
     async fn write(
         &self,
         name: &ServiceName,
         before: Option<&ApiLayer>,
-        record: Option<Json>,
-    ) -> Result<(), PutError> {
+        after: Option<ApiLayer>,
+        by: By,
+    ) -> Result<Option<ApiLayer>, PutError> {
         let (key, revision) = (name.to_string(), before.map(|before| before.revision));
+        let changed = Changed {
+            service: name.clone(),
+            before: before.map(|before| before.keys.nested()),
+            after: after.as_ref().map(|after| after.keys.nested()),
+        };
         let change = self.parts.store.change(move |tables| {
             // A store that could not be read at the start may hold more than is known here.
             if tables.get(&records::API, &key)?.as_ref().map(records::revision) != revision {
                 return Err(Interrupted::Refused(()));
             }
-            match &record {
-                Some(record) => tables.put(&records::API, &key, record)?,
+            // A number is spent on what is taken back, too: the next of this name is beyond it.
+            let next = tables.number(&records::API, revision.unwrap_or(0))?;
+            let after = after.map(|after| ApiLayer { revision: next, ..after });
+            match &after {
+                Some(layer) => tables.put(&records::API, &key, &records::of_api(layer))?,
                 None => drop(tables.remove(&records::API, &key)?),
             }
-            Ok(())
+            if let Some(witness) = by.witness {
+                witness(tables, changed)?;
+            }
+            Ok(after)
         });
         change.await.map_err(|error| match error {
             ChangeError::Refused(()) => PutError::Changed,

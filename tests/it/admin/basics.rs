@@ -129,3 +129,21 @@ async fn the_end_leaves_nothing_open() {
     let mut rest = Vec::new();
     soon(tokio::io::AsyncReadExt::read_to_end(&mut idle, &mut rest)).await.unwrap();
 }
+
+/// The story: a page whose name was led here read the names of all services from `/metrics`.
+#[tokio::test]
+async fn dns_rebinding_reads_nothing_that_is_for_machines() {
+    let rig = Rig::new().await;
+    for path in ["/metrics", "/readyz", "/caddy/ask?domain=a.example.com"] {
+        let ask = || Ask::new("GET", path).host("evil.example");
+        assert_ne!(rig.ask(&ask()).await.status, 421, "{path}: a machine says whatever name it has");
+        for (name, value) in [
+            ("Accept-Language", "en"),
+            ("Referer", "http://evil.example/"),
+            ("Sec-Fetch-Site", "same-origin"),
+        ] {
+            assert_eq!(rig.ask(&ask().field(name, value)).await.problem(), "misdirected", "{path} {name}");
+        }
+        assert_ne!(rig.ask(&Ask::new("GET", path).field("Accept-Language", "en")).await.status, 421);
+    }
+}

@@ -1,7 +1,8 @@
 //! Browsers: their cookies, and other people's pages in them.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use wakedock::admin::access::{Access, ROUTES};
 use wakedock::admin::auth::{end_cookie, session_cookie};
 use wakedock::domain::words::Role;
 
@@ -152,24 +153,86 @@ async fn a_revoked_session_ends_what_it_follows() {
     rig.user("bob", Role::User).await;
     let follow = async |name: &str| {
         let (access, _) = rig.log_in(name).await;
-        let mut stream = TcpStream::connect(rig.address).await.unwrap();
-        let ask = Ask::new("GET", "/api/v1/events").bearer(&access).field("Accept", "text/event-stream");
-        stream.write_all(ask.wire().as_bytes()).await.unwrap();
-        let mut head = vec![0; 15];
-        soon(stream.read_exact(&mut head)).await.unwrap();
-        assert_eq!(&head, b"HTTP/1.1 200 OK");
-        stream
+        rig.follow(Ask::new("GET", "/api/v1/events").bearer(&access)).await
     };
     let (mut ann, mut bob) = (follow("ann").await, follow("bob").await);
     rig.auth.end_sessions(&root(), "ann", None).await.unwrap();
-    let mut rest = Vec::new();
-    soon(ann.read_to_end(&mut rest)).await.unwrap();
+    assert!(last_word(&mut ann).await.contains("event: end\ndata: {\"why\":\"log-in\"}\n\n"));
     let mut rest = [0; 4096];
     let more = tokio::time::timeout(std::time::Duration::from_millis(200), async {
         while bob.read(&mut rest).await.unwrap() > 0 {}
     });
     assert!(more.await.is_err(), "bob's goes on");
     rig.stage.send_replace(wakedock::admin::Stage::Draining);
+    assert!(last_word(&mut bob).await.contains("event: end\ndata: {\"why\":\"stopping\"}\n\n"));
+}
+
+/// The story: whoever had eleven tabs open was told by the eleventh that the connection was lost.
+#[tokio::test]
+async fn of_many_pages_the_oldest_stands_still_and_says_so() {
+    const PAGES: usize = 128;
+    let rig = Rig::new().await;
+    rig.user("ann", Role::User).await;
+    let (cookie, _) = rig.browser("ann").await;
+    let page = async || rig.follow(Ask::new("GET", "/api/v1/events").cookie(&cookie)).await;
+    let mut oldest = page().await;
+    let mut others = Vec::new();
+    for _ in 1..PAGES {
+        others.push(page().await);
+    }
+    let _newest = page().await;
+    let said = last_word(&mut oldest).await;
+    assert!(said.contains("event: end\ndata: {\"why\":\"too-many\"}\n\n"), "{said}");
+    let mut some = [0; 4096];
+    let more = tokio::time::timeout(std::time::Duration::from_millis(200), async {
+        while others[0].read(&mut some).await.unwrap() > 0 {}
+    });
+    assert!(more.await.is_err(), "the others go on");
+}
+
+/// Everything up to the end.
+async fn last_word(stream: &mut TcpStream) -> String {
     let mut rest = Vec::new();
-    soon(bob.read_to_end(&mut rest)).await.unwrap();
+    soon(stream.read_to_end(&mut rest)).await.unwrap();
+    String::from_utf8_lossy(&rest).into_owned()
+}
+
+/// Every unsafe row of the table: a cookie alone does nothing, and from another site not even with the
+/// token.
+#[tokio::test]
+async fn csrf_is_refused_on_every_route() {
+    let rig = Rig::new().await;
+    rig.user("ann", Role::Admin).await;
+    let (cookie, csrf) = rig.browser("ann").await;
+    let mut walked = 0;
+    for route in ROUTES.iter().filter(|route| route.method != "GET" && route.access != Access::Open) {
+        let path = route.path.replace("{name}", "nobody").replace("{id}", "none");
+        let ask = || Ask::new(route.method.as_str(), &path).cookie(&cookie);
+        assert_eq!(rig.ask(&ask()).await.problem(), "csrf", "{} {path}", route.method);
+        let form = rig.ask(&ask().form("name=x&csrf=0123456789abcdef0123456789abcdef")).await;
+        assert_eq!(form.problem(), "csrf", "{} {path}", route.method);
+        for site in ["cross-site", "same-site"] {
+            let from = ask().field("Sec-Fetch-Site", site).field("X-CSRF-Token", &csrf);
+            assert_eq!(rig.ask(&from).await.problem(), "cross-origin", "{} {path}", route.method);
+        }
+        walked += 1;
+    }
+    assert!(walked > 30, "{walked}");
+}
+
+/// A link on another site's page downloads no backup in an admin's name.
+#[tokio::test]
+async fn a_link_elsewhere_fetches_nothing_of_the_api() {
+    let rig = Rig::new().await;
+    rig.user("ann", Role::Admin).await;
+    let (cookie, _) = rig.browser("ann").await;
+    for path in ["/api/v1/system/backup", "/api/v1/users"] {
+        let ask = Ask::new("GET", path).cookie(&cookie);
+        assert_eq!(rig.ask(&ask.clone().field("Sec-Fetch-Site", "same-origin")).await.status, 200);
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(rig.ask(&ask.clone().field("Sec-Fetch-Site", site)).await.problem(), "cross-origin");
+        }
+    }
+    let page = Ask::new("GET", "/account").cookie(&cookie).field("Sec-Fetch-Site", "cross-site");
+    assert_eq!(rig.ask(&page).await.status, 200, "pages are linked to");
 }

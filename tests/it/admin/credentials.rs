@@ -217,3 +217,20 @@ async fn a_restart_keeps_sessions_and_tokens() {
     assert_eq!(again.ask(&me().cookie(&cookie)).await.status, 200);
     assert_eq!(again.ask(&me().bearer(&token)).await.status, 200);
 }
+
+/// The story: a new key made every open page useless, and left what access tokens followed alone.
+#[tokio::test]
+async fn a_changed_key_leaves_pages_alone_and_ends_what_tokens_follow() {
+    let rig = Rig::new().await;
+    rig.user("ann", Role::User).await;
+    let (cookie, csrf) = rig.browser("ann").await;
+    let (access, _) = rig.log_in("ann").await;
+    let mut stream = rig.follow(Ask::new("GET", "/api/v1/events").bearer(&access)).await;
+    let _page = rig.follow(Ask::new("GET", "/api/v1/events").cookie(&cookie)).await;
+    rig.auth.rotate_key(&root()).await.unwrap();
+    let mut rest = Vec::new();
+    super::rig::soon(tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest)).await.unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("log-in"));
+    let revoke = Ask::new("DELETE", "/api/v1/tokens/none").cookie(&cookie).field("X-CSRF-Token", &csrf);
+    assert_eq!(rig.ask(&revoke).await.problem(), "unknown-token");
+}

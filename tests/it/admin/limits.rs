@@ -76,3 +76,55 @@ async fn one_stranger_does_not_take_all_connections() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(rig.get("/livez").await.status, 200);
 }
+
+/// The head of a log-in, and one byte of its body.
+async fn begin_log_in(rig: &Rig, from: Option<&str>) -> TcpStream {
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    let from = from.map(|from| format!("X-Forwarded-For: {from}\r\n")).unwrap_or_default();
+    let head = format!(
+        "POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\n{from}Content-Type: application/json\r\n\
+         Content-Length: 100\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The story: one byte of a body held a place for half a minute, and a thousand held all of them.
+#[tokio::test]
+async fn a_stranger_s_body_comes_soon_or_not_at_all() {
+    let rig = Rig::new().await;
+    let began = wakedock::clock::now();
+    let mut slow = begin_log_in(&rig, None).await;
+    let mut said = Vec::new();
+    soon(slow.read_to_end(&mut said)).await.unwrap();
+    let took = wakedock::clock::now().since(began);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!((400..500).contains(&parse(&String::from_utf8_lossy(&said)).status));
+    let long =
+        Ask::new("POST", "/api/v1/auth/login").json(&serde_json::json!({ "username": "x".repeat(17_000) }));
+    assert_eq!(rig.ask(&long).await.status, 413);
+}
+
+/// Behind a proxy there are as many clients as it says: one of them does not take it from the others.
+#[tokio::test]
+async fn one_client_of_a_proxy_does_not_take_all_of_it() {
+    let rig = Rig::new().await;
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        slow.push(begin_log_in(&rig, Some("192.0.2.9")).await);
+    }
+    let from = |address: &str| Ask::new("GET", "/livez").field("X-Forwarded-For", address);
+    let mut last = rig.ask(&from("192.0.2.9")).await;
+    for _ in 0..100 {
+        if last.status == 429 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        last = rig.ask(&from("192.0.2.9")).await;
+    }
+    assert_eq!((last.status, last.problem().as_str()), (429, "too-many-requests"));
+    assert_eq!(last.field("retry-after"), Some("1"));
+    assert_eq!(rig.ask(&from("192.0.2.10")).await.status, 200);
+    assert_eq!(rig.get("/livez").await.status, 200);
+    drop(slow);
+}

@@ -5,12 +5,15 @@
 mod basics;
 mod browsers;
 mod credentials;
+mod ending;
 mod guessing;
 mod limits;
 mod memory;
 mod oidc;
+mod openapi;
 mod people;
 mod proxies;
+mod restored;
 mod rig;
 mod roles;
 mod through;

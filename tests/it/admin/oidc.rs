@@ -402,3 +402,79 @@ async fn without_a_provider_there_is_no_such_log_in() {
     }
     assert_eq!(rig.ask(&Ask::new("POST", "/oidc/login")).await.status, 405);
 }
+
+impl House {
+    /// Somebody of the provider who logs out: the answer to their click.
+    async fn log_out(&self) -> Answer {
+        let cookie = session(&self.log_in(json!({ "groups": ["staff"] })).await).unwrap();
+        let me = self.rig.ask(&Ask::new("GET", "/api/v1/auth/me").field("Cookie", &cookie)).await.json();
+        let out = Ask::new("POST", "/logout").form(&format!("csrf={}", me["csrf_token"].as_str().unwrap()));
+        let answer = self.rig.ask(&out.field("Cookie", &cookie).field("Origin", "http://localhost")).await;
+        assert_eq!(self.sees_services(&cookie).await, 401, "logged out here, in any case");
+        assert!(cookies(&answer).iter().any(|cookie| cookie.starts_with("wakedock=; ")), "{answer:?}");
+        answer
+    }
+}
+
+/// The story: whoever logged out was let in again by one click, for the provider knew them still.
+#[tokio::test]
+async fn a_log_out_leads_on_to_the_provider_s() {
+    let house = House::new().await;
+    let end = format!("{}/end?tenant=home", house.provider.issuer());
+    house.provider.set(|script| script.document = json!({ "end_session_endpoint": end }));
+    let answer = house.log_out().await;
+    // A form's answer may not be a redirect to elsewhere: `form-action 'self'` forbids it.
+    assert_eq!(answer.status, 200);
+    let to = answer.field("refresh").unwrap().strip_prefix("0; url=").unwrap();
+    assert!(to.starts_with(&format!("{end}&")), "{to}");
+    assert_eq!(parameter(to, "client_id"), CLIENT);
+    assert_eq!(parameter(to, "post_logout_redirect_uri"), "http%3A%2F%2Flocalhost%2Flogin");
+    let hint = parameter(to, "id_token_hint");
+    assert_eq!(Some(hint), house.provider.read(|script| script.id_token.clone()), "whose log-in it was");
+}
+
+#[tokio::test]
+async fn without_a_place_to_log_out_at_it_ends_here() {
+    for document in [
+        json!({}),
+        json!({ "end_session_endpoint": null }),
+        json!({ "end_session_endpoint": "" }),
+        json!({ "end_session_endpoint": 7 }),
+        json!({ "end_session_endpoint": "javascript:alert(1)" }),
+        json!({ "end_session_endpoint": "http://auth.example.com/end" }),
+    ] {
+        let house = House::new().await;
+        house.provider.set(|script| script.document = document.clone());
+        let answer = house.log_out().await;
+        assert_eq!((answer.status, answer.field("location")), (303, Some("/login")), "{document}");
+        assert_eq!(answer.field("refresh"), None);
+    }
+}
+
+#[tokio::test]
+async fn whoever_wants_it_logs_out_here_alone() {
+    let house = House::new().await;
+    let end = format!("{}/end", house.provider.issuer());
+    house.provider.set(|script| script.document = json!({ "end_session_endpoint": end }));
+    house.rig.reconfigure(|config| config.oidc.single_logout = false);
+    assert_eq!(house.log_out().await.status, 303);
+}
+
+/// Whoever came by a password has nothing to log out of there, and what a session held is gone with it.
+#[tokio::test]
+async fn a_log_out_hints_at_the_session_that_ends_and_no_other() {
+    let house = House::new().await;
+    let end = format!("{}/end", house.provider.issuer());
+    house.provider.set(|script| script.document = json!({ "end_session_endpoint": end }));
+    house.rig.user("bob", Role::User).await;
+    let (cookie, csrf) = house.rig.browser("bob").await;
+    let out = Ask::new("POST", "/logout").form(&format!("csrf={csrf}"));
+    assert_eq!(house.rig.ask(&out.cookie(&cookie)).await.status, 303);
+    house.log_out().await;
+    let hints = wakedock::store::Table::<Json>::new("oidc_hints");
+    let left = house.rig.store.read(move |tables| {
+        let all = tables.scan(&hints, .., wakedock::store::Order::Ascending, 10)?;
+        Ok::<_, wakedock::store::Interrupted<std::convert::Infallible>>(all.len())
+    });
+    assert_eq!(left.await.unwrap(), 0);
+}

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wakedock::admin::auth::{Client, SetUpError, UserError};
+use wakedock::admin::caller::{Caller, Via};
 use wakedock::domain::words::Role;
 
 use super::rig::{Ask, Rig, log_in, root};
@@ -101,7 +102,7 @@ async fn a_password_is_changed_by_whoever_knows_it() {
     assert_eq!(rig.ask(&change("the password of ann", "short")).await.status, 422);
     assert_eq!(rig.ask(&change("the password of ann", "a new password")).await.status, 204);
     let me = |token: &str| Ask::new("GET", "/api/v1/auth/me").bearer(token);
-    assert_eq!(rig.ask(&me(&own)).await.status, 200, "the one that changed it goes on");
+    assert_eq!(rig.ask(&me(&own)).await.status, 401, "whoever has a copy of it has it no more");
     assert_eq!(rig.ask(&me(&other)).await.status, 401);
     assert_eq!(rig.ask(&log_in("ann", "a new password")).await.status, 200);
     assert_eq!(rig.ask(&log_in("ann", "the password of ann")).await.status, 401);
@@ -163,4 +164,112 @@ async fn the_set_up_link_ends_with_the_first_user() {
         .await
         .unwrap();
     assert!(!rig.auth.is_set_up(&token));
+}
+
+/// The story: the entry said that there was a new key where none could be written.
+#[tokio::test]
+async fn a_key_that_cannot_be_written_is_not_said_to_be_changed() {
+    let rig = Rig::new().await;
+    let rotate = Ask::new("POST", "/api/v1/settings/rotate-key");
+    assert_eq!(rig.local(&rotate).await.status, 204);
+    let deeds = async || -> Vec<String> { rig.audit().await.into_iter().map(|entry| entry.what).collect() };
+    assert_eq!(deeds().await, ["key-rotated"]);
+    // A folder in the place of the file: it cannot be replaced, whoever tries.
+    let key = rig.socket.parent().unwrap().join("jwt.key");
+    std::fs::remove_file(&key).unwrap();
+    std::fs::create_dir_all(key.join("in the way")).unwrap();
+    assert_eq!(rig.local(&rotate).await.problem(), "key-unavailable");
+    assert_eq!(deeds().await, ["key-not-rotated", "key-rotated", "key-rotated"], "found out last, and said");
+    std::fs::remove_dir_all(&key).unwrap();
+    let storm = rig.disk.fail();
+    assert_eq!(rig.local(&rotate).await.problem(), "store-unavailable");
+    drop(storm);
+    let beside: Vec<_> = std::fs::read_dir(key.parent().unwrap())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("jwt.key"))
+        .collect();
+    assert!(beside.is_empty(), "{beside:?} is left");
+}
+
+/// The story: the person who changes a password goes on, and whoever has stolen their cookie did, too.
+#[tokio::test]
+async fn on_a_page_whoever_changes_the_password_goes_on_under_a_new_session() {
+    let rig = Rig::new().await;
+    rig.user("ann", Role::User).await;
+    let (cookie, csrf) = rig.browser("ann").await;
+    let form = format!("csrf={csrf}&current=the+password+of+ann&password=a+new+password");
+    let answer = rig.ask(&Ask::new("POST", "/account/password").cookie(&cookie).form(&form)).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let set = answer.field("set-cookie").unwrap();
+    let fresh = set.strip_prefix("wakedock=").unwrap().split(';').next().unwrap();
+    let me = |cookie: &str| Ask::new("GET", "/api/v1/auth/me").cookie(cookie);
+    assert_eq!(rig.ask(&me(fresh)).await.status, 200);
+    assert_eq!(rig.ask(&me(&cookie)).await.status, 401);
+}
+
+/// The story: anybody who sent empty names to the log-in kept the first user from being made.
+#[tokio::test]
+async fn nobody_keeps_the_first_user_from_being_made() {
+    let rig = Rig::new().await;
+    let token = rig.auth.open_set_up().unwrap();
+    for number in 0..8 {
+        let from = format!("10.0.0.{number}");
+        for ask in [log_in("", "x"), log_in("set-up", "x"), log_in("user ", "x")] {
+            rig.ask(&ask.field("X-Forwarded-For", &from)).await;
+        }
+        let wrong = Ask::new("POST", "/setup").form("token=none&username=eve&password=long+enough");
+        rig.ask(&wrong.field("X-Forwarded-For", &from)).await;
+    }
+    let right = format!("token={token}&username=ann&password=long+enough");
+    let made = Ask::new("POST", "/setup").field("X-Forwarded-For", "10.9.9.9").form(&right);
+    assert_eq!(rig.ask(&made).await.status, 303);
+    assert_eq!(rig.auth.user("ann").unwrap().role, Role::Admin);
+}
+
+/// Whoever is somebody's token, or has their name at a log-in proxy, is not them.
+#[tokio::test]
+async fn an_account_is_its_owner_s_alone() {
+    let rig = Rig::with(|config| {
+        config.forward_auth.proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        config.forward_auth.roles.viewer = vec!["guests".into()];
+    })
+    .await;
+    rig.user("adm", Role::Admin).await;
+    let new = rig.auth.sign_in("adm", super::rig::password("adm"), &Client::default()).await.unwrap();
+    let via = Via::Session { id: std::sync::Arc::clone(&new.session.id) };
+    let adm = Caller { name: "adm".into(), role: Role::Admin, via, address: None, services: None };
+    let display = rig.token(&adm, Role::Viewer, None).await;
+    rig.token(&adm, Role::Admin, None).await;
+    let tokens = rig.auth.list_tokens(Some("adm"));
+    let of = |role| tokens.iter().find(|token| token.role == role).unwrap().id.to_string();
+    let callers: [fn(Ask, &str) -> Ask; 2] = [
+        |ask, token| ask.bearer(token),
+        |ask, _| ask.field("Remote-User", "adm").field("Remote-Groups", "guests"),
+    ];
+    for (number, show) in callers.into_iter().enumerate() {
+        let ask = async |method: &str, path: &str| {
+            let ask = Ask::new(method, path);
+            // A page of ours, as far as that goes.
+            let proxied = Caller {
+                name: "adm".into(),
+                role: Role::Viewer,
+                via: Via::Proxy,
+                address: None,
+                services: None,
+            };
+            let ask = ask.field("X-CSRF-Token", &rig.auth.csrf_token(&proxied).unwrap());
+            rig.ask(&show(ask, &display)).await
+        };
+        assert_eq!(ask("GET", "/api/v1/users/adm/sessions").await.status, 403);
+        assert_eq!(ask("DELETE", "/api/v1/users/adm/sessions").await.status, 403);
+        assert_eq!(
+            ask("DELETE", &format!("/api/v1/tokens/{}", of(Role::Admin))).await.problem(),
+            "unknown-token"
+        );
+        let seen = ask("GET", "/api/v1/tokens").await.json();
+        assert_eq!(seen["items"].as_array().unwrap().len(), 1 - number, "{seen}");
+    }
+    let own = Ask::new("DELETE", &format!("/api/v1/tokens/{}", of(Role::Viewer))).bearer(&display);
+    assert_eq!(rig.ask(&own).await.status, 204, "itself it may");
 }

@@ -44,8 +44,9 @@ pub(super) struct Rig {
     pub(super) store: Store,
     pub(super) stage: watch::Sender<Stage>,
     pub(super) server: Server,
-    _config: watch::Sender<ConfigStatus>,
-    disk: MemoryDisk,
+    config: watch::Sender<ConfigStatus>,
+    settings: Arc<ArcSwap<AdminConfig>>,
+    pub(super) disk: MemoryDisk,
     folder: TempDir,
 }
 
@@ -116,8 +117,29 @@ impl Rig {
         let address = tcp.local_addr().unwrap();
         let local = Some(LocalSocket::bind(&socket, None).unwrap());
         let (hand_over, handed_over) = mpsc::channel(8);
-        let server = admin::serve(Listeners { tcp, local, handed_over }, admin::router(state), settings);
-        Self { address, socket, hand_over, auth, store, stage, server, _config: config_status, disk, folder }
+        let listeners = Listeners { tcp, local, handed_over };
+        let server = admin::serve(listeners, admin::router(state), Arc::clone(&settings));
+        let config = config_status;
+        Self { address, socket, hand_over, auth, store, stage, server, config, settings, disk, folder }
+    }
+
+    /// An edit of the configuration, as it is applied.
+    pub(super) fn reconfigure(&self, change: impl FnOnce(&mut AdminConfig)) {
+        let mut config = AdminConfig::clone(&self.settings.load());
+        change(&mut config);
+        self.settings.store(Arc::new(config));
+        self.config.send_replace(ConfigStatus::Current);
+    }
+
+    /// A stream of events that goes on, after its head.
+    pub(super) async fn follow(&self, ask: Ask) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let ask = ask.field("Accept", "text/event-stream");
+        stream.write_all(ask.wire().as_bytes()).await.unwrap();
+        let mut head = vec![0; 15];
+        soon(stream.read_exact(&mut head)).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+        stream
     }
 
     /// A user, whose password is `the password of NAME`.

@@ -38,6 +38,7 @@ pub(super) struct House {
     pub(super) catalog: CatalogHandle,
     auth: Arc<Auth>,
     pub(super) store: Store,
+    pub(super) disk: MemoryDisk,
     router: Router,
     _lives: (watch::Sender<Stage>, watch::Sender<ConfigStatus>),
 }
@@ -109,7 +110,8 @@ impl House {
 
     /// With `services` as they stand in the configuration file.
     pub(super) async fn with(engine: FakeEngine, services: &str) -> Self {
-        let (store, remembered) = MemoryDisk::default().open();
+        let disk = MemoryDisk::default();
+        let (store, remembered) = disk.open();
         let fleet = Fleet::start(Parts {
             engine: Arc::new(engine.clone()),
             prober: Arc::new(FakeProber::answering(ProbeAnswer::Status(200))),
@@ -155,7 +157,16 @@ impl House {
             streams: Arc::default(),
             oidc: Arc::default(),
         };
-        Self { engine, fleet, catalog, auth, store, router: admin::router(state), _lives: (stage, config) }
+        Self {
+            engine,
+            fleet,
+            catalog,
+            auth,
+            store,
+            disk,
+            router: admin::router(state),
+            _lives: (stage, config),
+        }
     }
 
     /// A token of a new user.

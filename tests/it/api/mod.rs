@@ -1,5 +1,6 @@
 //! `/api/v1`, in process: the real router over a real fleet on the fake engine.
 
+mod deeds;
 mod document;
 mod edits;
 mod events;
@@ -8,4 +9,5 @@ mod house;
 mod listing;
 mod logs;
 mod orders;
+mod owners;
 mod system;

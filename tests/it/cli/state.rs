@@ -1,7 +1,8 @@
 //! Users, backups and migrations, in a store that nobody has open.
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -12,6 +13,9 @@ use wakedock::store::Store;
 use super::daemon::Daemon;
 use super::{Said, wakedock};
 
+/// A user who is nobody in particular.
+const PLAIN: u32 = 65_534;
+
 /// A configuration with a data directory of its own, and nobody who runs it.
 struct Home(TempDir);
 
@@ -21,6 +25,9 @@ impl Home {
         let path = folder.path().display();
         let config = format!("data_dir: {path}/data\nadmin: {{ socket: {path}/none.sock }}\n");
         std::fs::write(folder.path().join("config.yml"), config).unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(folder.path(), Some(PLAIN), Some(PLAIN)).unwrap();
+        }
         Self(folder)
     }
 
@@ -238,4 +245,87 @@ fn an_older_store_is_brought_up_once() {
     assert_eq!(done["from"], 1);
     assert!(Path::new(done["backup"].as_str().unwrap()).exists());
     assert!(home.run(&["migrate"]).fine().ends_with("is the newest\n"));
+}
+
+/// Who may come in is decided by the newer of the two, and what that changes is told.
+#[test]
+fn a_restore_says_whom_it_does_not_let_in_again() {
+    let home = Home::new();
+    for name in ["anna", "ben", "eve"] {
+        home.add(name, &["--role", "admin"]).fine();
+    }
+    let backup = text(&home.path("b.redb"));
+    home.run(&["backup", &backup]).fine();
+    home.run(&["user", "remove", "eve"]).fine();
+    home.run(&["user", "disable", "ben"]).fine();
+    home.add("zoe", &[]).fine();
+    let said = home.run(&["restore", &backup]);
+    for line in [
+        "user ben was disabled since, and stays so\n",
+        "user eve was removed since, and is back disabled\n",
+        "user zoe was made since the backup, and is gone\n",
+    ] {
+        assert!(said.fine().contains(line), "{line} in {}", said.out);
+    }
+    assert_eq!(
+        home.users(),
+        [user("anna", "admin", false), user("ben", "admin", true), user("eve", "admin", true)]
+    );
+
+    let other = Home::new();
+    let json: Json = serde_json::from_str(other.run(&["restore", &backup, "--json"]).fine()).unwrap();
+    assert_eq!(json["access"]["compared_with"], "nothing");
+    std::fs::write(other.store(), "redb, but damaged").unwrap();
+    assert!(other.run(&["restore", &backup]).fine().contains("look at `wakedock user list`"));
+}
+
+/// The story: the first user was made as root, and the folder that came of it was one that WakeDock's
+/// own user could not open.
+#[test]
+fn what_root_makes_belongs_to_whom_the_place_belongs() {
+    let home = Home::new();
+    if !rustix::process::geteuid().is_root() {
+        // A plain user has nothing to give away, and makes what is its own.
+        home.add("anna", &[]).fine();
+        assert_eq!(owner(&home.store()), rustix::process::geteuid().as_raw());
+        return;
+    }
+    chown(home.0.path(), Some(0), Some(0)).unwrap();
+    let said = home.add("anna", &[]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.err.contains("belongs to root") && said.err.contains("chown -R USER"), "{}", said.err);
+    assert!(home.add("ben", &[]).err.is_empty(), "said once");
+
+    // A service's own folder, with nothing in it, and with no data directory in it yet.
+    for way in ["data", "data/of/wakedock"] {
+        let home = Home::new();
+        let config = format!(
+            "data_dir: {0}/home/{way}\nadmin: {{ socket: {0}/none.sock }}\n",
+            home.0.path().display()
+        );
+        std::fs::write(home.path("config.yml"), config).unwrap();
+        std::fs::create_dir(home.path("home")).unwrap();
+        chown(home.path("home"), Some(PLAIN), Some(PLAIN)).unwrap();
+        std::fs::set_permissions(home.0.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let said = home.add("anna", &[]);
+        said.fine();
+        assert_eq!(said.err, "");
+        let store = home.path("home").join(way).join("wakedock.redb");
+        for made in store.ancestors().take_while(|made| *made != home.0.path()) {
+            assert_eq!(owner(made), PLAIN, "{}", made.display());
+        }
+        // As the service sees it.
+        let mut command = wakedock(&["user", "list", "--config", &text(&home.path("config.yml"))]);
+        let said: Said = command.uid(PLAIN).gid(PLAIN).output().unwrap().into();
+        assert!(said.fine().contains("anna"), "{}", said.out);
+        let mut command = wakedock(&["user", "add", "ben", "--password-stdin"]);
+        command.args(["--config", &text(&home.path("config.yml"))]).uid(PLAIN).gid(PLAIN);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"correct horse\n").unwrap();
+        assert!(child.wait().unwrap().success(), "it writes, too");
+    }
+}
+
+fn owner(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().uid()
 }

@@ -38,7 +38,10 @@ async fn an_honest_token_says_who_it_is() {
     let pair = Pair::new().await;
     pair.provider.will_say(&pair.provider.claims("a-nonce"));
     let person = pair.person().await.unwrap();
+    let id_token = person.id_token.clone();
+    assert!(!format!("{person:?}").contains("ey"), "the token itself is shown nowhere");
     let expected = Person {
+        id_token,
         issuer: pair.provider.issuer(),
         subject: "1234".into(),
         name: Some("ada".into()),

@@ -26,6 +26,10 @@ async fn users(store: &Store) -> Vec<String> {
     read.await.unwrap().into_iter().map(|(key, _)| key).collect()
 }
 
+fn replace(backup: &Path, store: &Path) -> Result<restore::Replaced<()>, RestoreError> {
+    restore::replace(backup, store, |_, _| Ok(()))
+}
+
 /// A store with something in it, and a backup of that.
 async fn backed_up() -> (TempDir, PathBuf, PathBuf) {
     let directory = tempdir().unwrap();
@@ -136,7 +140,7 @@ async fn a_backup_takes_the_place_of_a_store_which_is_kept() {
     let (store, before) = Store::open(&path).unwrap();
     add(&store, "bob").await;
     store.close().await.unwrap();
-    let replaced = restore::replace(&backup, &path).unwrap();
+    let replaced = replace(&backup, &path).unwrap();
     let (store, remembered) = Store::open(&path).unwrap();
     assert_eq!(users(&store).await, ["ada"]);
     assert!(remembered.next_event > before.next_event, "numbers of events are not given twice");
@@ -154,7 +158,7 @@ async fn a_backup_takes_the_place_of_a_store_which_is_kept() {
 async fn a_backup_goes_where_nothing_was_or_where_it_is_broken() {
     let (directory, path, backup) = backed_up().await;
     let fresh = directory.path().join("new/data/wakedock.redb");
-    let replaced = restore::replace(&backup, &fresh).unwrap();
+    let replaced = replace(&backup, &fresh).unwrap();
     assert_eq!(replaced.kept, None);
     let (store, _) = Store::open(&fresh).unwrap();
     assert_eq!(users(&store).await, ["ada"]);
@@ -162,7 +166,7 @@ async fn a_backup_goes_where_nothing_was_or_where_it_is_broken() {
 
     let broken = std::fs::read(&path).unwrap()[..5_000].to_vec();
     std::fs::write(&path, &broken).unwrap();
-    let kept = restore::replace(&backup, &path).unwrap().kept.unwrap();
+    let kept = replace(&backup, &path).unwrap().kept.unwrap();
     assert!(std::fs::read(kept).unwrap() == broken);
     let (store, _) = Store::open(&path).unwrap();
     assert_eq!(users(&store).await, ["ada"]);
@@ -173,12 +177,12 @@ async fn a_backup_goes_where_nothing_was_or_where_it_is_broken() {
 async fn nothing_is_replaced_while_wakedock_runs() {
     let (directory, path, backup) = backed_up().await;
     let (store, _) = Store::open(&path).unwrap();
-    let error = restore::replace(&backup, &path).unwrap_err();
+    let error = replace(&backup, &path).unwrap_err();
     assert!(matches!(&error, RestoreError::InUse { .. }), "{error:?}");
     assert!(error.to_string().contains("stop WakeDock first"), "{error}");
     add(&store, "bob").await;
     store.close().await.unwrap();
-    assert!(matches!(restore::replace(&path, &path), Err(RestoreError::Itself { .. })));
+    assert!(matches!(replace(&path, &path), Err(RestoreError::Itself { .. })));
     assert_eq!(names(directory.path()), ["b.redb", "s.redb"]);
 }
 
@@ -189,7 +193,7 @@ async fn a_bad_backup_replaces_nothing() {
     let (before, whole) = (std::fs::read(&path).unwrap(), std::fs::read(&backup).unwrap());
     let refused = |what: &str| {
         let checked = restore::check(&backup).unwrap_err();
-        let error = restore::replace(&backup, &path).unwrap_err();
+        let error = replace(&backup, &path).unwrap_err();
         assert_eq!(checked.to_string(), error.to_string(), "{what}");
         assert!(error.to_string().contains("b.redb"), "{what}: {error}");
         assert!(std::fs::read(&path).unwrap() == before, "{what}");
@@ -254,7 +258,7 @@ async fn an_old_backup_is_migrated_on_the_way() {
     let (backup, path) = (directory.path().join("b.redb"), directory.path().join("s.redb"));
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/store/fixtures/v1.redb"), &backup).unwrap();
     let before = std::fs::read(&backup).unwrap();
-    let replaced = restore::replace(&backup, &path).unwrap();
+    let replaced = replace(&backup, &path).unwrap();
     assert_eq!((replaced.report.schema, replaced.report.newest), (1, 2));
     assert_eq!(replaced.report.made_at, None);
     let (store, remembered) = Store::open(&path).unwrap();

@@ -6,6 +6,7 @@ use wakedock::store::{ChangeError, CommitError, Interrupted, Order, Store, Store
 
 use super::disk::{Disk, until_ok};
 use super::soon;
+use crate::support::memory_disk::MemoryDisk;
 
 const USERS: Table<String> = Table::new("users");
 const LOG: Table<u32> = Table::new("log");
@@ -215,4 +216,38 @@ async fn whoever_asks_while_it_closes_is_answered() {
         }
     }
     assert_eq!(soon(put(&store, "late", "x")).await, Err(ChangeError::Commit(CommitError::Closed)));
+}
+
+/// Nobody waits for it, and it is lost neither to whoever reads next nor to the end.
+#[tokio::test]
+async fn what_is_posted_is_read_next_and_saved_by_the_end() {
+    let disk = Disk::new();
+    let (store, _) = disk.open().unwrap();
+    drop(store.post(|tables| tables.put(&USERS, "ada", &"admin".to_owned())));
+    assert_eq!(get(&store, "ada").await.as_deref(), Some("admin"));
+    drop(store.post(|tables| tables.put(&USERS, "bob", &"viewer".to_owned())));
+    store.close().await.unwrap();
+    let late = store.post(|tables| tables.put(&USERS, "late", &"viewer".to_owned()));
+    assert_eq!(soon(late).await, Err(CommitError::Closed));
+    let (store, _) = disk.open().unwrap();
+    assert_eq!(get(&store, "bob").await.as_deref(), Some("viewer"));
+    assert_eq!(get(&store, "late").await, None);
+}
+
+/// Whoever does not wait must not fill the memory while the disk hangs.
+#[tokio::test]
+async fn what_is_posted_is_bounded() {
+    let disk = MemoryDisk::default();
+    let (store, _) = disk.open();
+    let storm = disk.hang();
+    let mut posted: Vec<_> = (0..1_100)
+        .map(|number| store.post(move |tables| tables.put(&USERS, &format!("{number:05}"), &String::new())))
+        .collect();
+    let refused = soon(posted.pop().unwrap()).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable { .. })), "{refused:?}");
+    drop(storm);
+    for (number, posted) in posted.into_iter().enumerate().take(1_000) {
+        assert_eq!(soon(posted).await, Ok(()), "{number}");
+    }
+    assert!(get(&store, "00999").await.is_some());
 }

@@ -13,6 +13,7 @@ const provider = new Provider(issuer, {
       client_id: client,
       client_secret: secret,
       redirect_uris: [redirectUri],
+      post_logout_redirect_uris: [new URL('/login', redirectUri).href],
       grant_types: ['authorization_code'],
       response_types: ['code'],
     },

@@ -95,7 +95,7 @@ pub(super) async fn keep_service_awake(
     handle.keep_awake_for(time, &caller.name);
     applied(&handle, |kept| kept != before).await;
     let deed = Entry::by(&caller, "keep-awake", handle.name().as_str());
-    audit::note(&state.store, deed.after(serde_json::json!({ "for": format_duration(time) }))).await;
+    audit::note(&state.store, deed.after(serde_json::json!({ "for": format_duration(time) })));
     Ok(Json(shown(&state, &handle)))
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn let_service_sleep(
 ) -> Json<Service> {
     handle.keep_awake_end(&caller.name);
     applied(&handle, |kept| kept.is_none()).await;
-    audit::note(&state.store, Entry::by(&caller, "let-sleep", handle.name().as_str())).await;
+    audit::note(&state.store, Entry::by(&caller, "let-sleep", handle.name().as_str()));
     Json(shown(&state, &handle))
 }
 

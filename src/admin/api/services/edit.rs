@@ -15,16 +15,13 @@ use crate::admin::api::query::Query;
 use crate::admin::api::services::sessions::store_away;
 use crate::admin::api::services::wire::{Service, ServiceDetail};
 use crate::admin::api::services::{Known, path_name, unknown_service};
-use crate::admin::audit::{self, Entry as Deed};
+use crate::admin::audit;
 use crate::admin::caller::Caller;
+use crate::admin::owners::{self, said};
 use crate::admin::problem::{FieldError, Problem};
 use crate::domain::name::ServiceName;
 use crate::domain::words::Role;
-use crate::supervisor::catalog::{Entry, Expect, PutError};
-
-/// What leads to a service, what runs behind it, and who may change it: not for owners, who could
-/// take what is not theirs.
-const FOR_ADMINS: [&str; 4] = ["container", "hosts", "path", "owners"];
+use crate::supervisor::catalog::{Expect, PutError};
 
 /// The name in a path, of a service that need not be there.
 pub(super) struct Target(ServiceName);
@@ -138,7 +135,7 @@ pub(super) async fn replace_service(
     }
     let known = Known::find(&state, &name);
     let layer = allowed(&caller, &known, &keys)?;
-    let expect = expect(precondition::check(&headers, layer)?);
+    let expect = expect(&caller, precondition::check(&headers, layer)?, layer);
     put(&state, &caller, name, keys, expect).await
 }
 
@@ -187,7 +184,7 @@ pub(super) async fn change_service(
     // The patch is of what was read just now: what came in between must not be lost.
     let expect = match (precondition::check(&headers, layer)?, layer) {
         (Condition::Present, Some(revision)) => Expect::Revision(revision),
-        (condition, _) => expect(condition),
+        (condition, layer) => expect(&caller, condition, layer),
     };
     let mut response = put(&state, &caller, name, keys, expect).await?;
     *response.status_mut() = StatusCode::OK;
@@ -229,20 +226,13 @@ pub(super) async fn delete_service(
     let Some(layer) = allowed(&caller, &known, &Map::new())? else {
         return Err(nothing_said());
     };
-    let expect = expect(precondition::check(&headers, Some(layer))?);
-    let before = known.entry.as_deref().map(said);
-    state.catalog.remove(&name, expect, &caller.name).await.map_err(|error| refused(&name, error))?;
-    let deed = Deed::by(&caller, "service-deleted", name.as_str());
-    audit::note(&state.store, deed.before(before)).await;
+    let expect = expect(&caller, precondition::check(&headers, Some(layer))?, Some(layer));
+    state
+        .catalog
+        .remove(&name, expect, audit::service_by(&caller))
+        .await
+        .map_err(|error| refused(&name, error))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What the API says about a service now.
-fn said(entry: &Entry) -> Map<String, Value> {
-    match entry.api.as_ref().map(|layer| layer.keys.nested()) {
-        Some(Value::Object(keys)) => keys,
-        _ => Map::new(),
-    }
 }
 
 /// Whether this caller may have the API say these keys. The revision of what it says now.
@@ -256,19 +246,16 @@ fn allowed(caller: &Caller, known: &Known, keys: &Map<String, Value>) -> Result<
         Problem::new(StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this").detail(detail)
     };
     let Some(entry) = entry else { return Err(forbidden("Only an admin makes services.")) };
-    let owns =
-        entry.spec.as_ref().is_some_and(|spec| spec.owners.iter().any(|owner| **owner == *caller.name));
-    if !owns {
+    if !owners::may_edit(caller, entry) {
         return Err(forbidden("Only an admin, or one of its `owners`, changes this service."));
     }
     let said = said(entry);
-    let errors: Vec<FieldError> = FOR_ADMINS
-        .iter()
-        .filter(|key| keys.get(**key) != said.get(**key))
+    let errors: Vec<FieldError> = owners::too_much(caller, &said, keys)
+        .into_iter()
         .map(|key| FieldError {
             pointer: format!("/{key}"),
             detail: format!("{key} is for admins to change"),
-            mend: match said.get(*key) {
+            mend: match said.get(key) {
                 Some(now) => format!("leave it at `{now}`"),
                 None => "leave it out".to_owned(),
             },
@@ -280,7 +267,16 @@ fn allowed(caller: &Caller, known: &Known, keys: &Map<String, Value>) -> Result<
     Err(forbidden("Owners change how a service sleeps and wakes, and not what it is.").errors(errors))
 }
 
-fn expect(condition: Condition) -> Expect {
+/// What must still be so when it is written. `layer`: what was there when the caller was held against it.
+fn expect(caller: &Caller, condition: Condition, layer: Option<u64>) -> Expect {
+    match (condition, layer) {
+        // What an owner may say depends on what an admin says: `*` is whatever that was just now.
+        (Condition::Present, Some(revision)) if caller.role < Role::Admin => Expect::Revision(revision),
+        (condition, _) => expected(condition),
+    }
+}
+
+fn expected(condition: Condition) -> Expect {
     match condition {
         Condition::Absent => Expect::Absent,
         Condition::Present => Expect::Any,
@@ -295,14 +291,8 @@ async fn put(
     keys: Map<String, Value>,
     expect: Expect,
 ) -> Result<Response, Problem> {
-    let before = state.catalog.current().entries.get(&name).map(|entry| said(entry));
-    let put = state.catalog.put(name.clone(), Value::Object(keys), expect, &caller.name);
+    let put = state.catalog.put(name.clone(), Value::Object(keys), expect, audit::service_by(caller));
     let entry = put.await.map_err(|error| refused(&name, error))?;
-    let deed = match before.filter(|_| expect != Expect::Absent) {
-        Some(before) => Deed::by(caller, "service-changed", name.as_str()).before(before),
-        None => Deed::by(caller, "service-created", name.as_str()),
-    };
-    audit::note(&state.store, deed.after(said(&entry))).await;
     let handle = state.fleet.get(name.as_str());
     let service = Service::new(&state.fleet, Some(&entry), handle.as_ref());
     let tag = etag(service.revision.unwrap_or(0));

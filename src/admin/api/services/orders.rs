@@ -178,8 +178,8 @@ pub(super) async fn wake_service(
     headers: HeaderMap,
 ) -> Response {
     let since = clock::now();
-    audit::note(&state.store, Entry::by(&caller, "wake", handle.name().as_str())).await;
     handle.wake_by(&caller.name);
+    audit::note(&state.store, Entry::by(&caller, "wake", handle.name().as_str()));
     answer(&state, &handle, Patience::new(waiting, &headers), |snapshot| woken(snapshot, since)).await
 }
 
@@ -201,8 +201,8 @@ pub(super) async fn stop_service(
     Query(waiting): Query<Waiting>,
     headers: HeaderMap,
 ) -> Response {
-    audit::note(&state.store, Entry::by(&caller, "stop", handle.name().as_str())).await;
     handle.stop_by(&caller.name);
+    audit::note(&state.store, Entry::by(&caller, "stop", handle.name().as_str()));
     answer(&state, &handle, Patience::new(waiting, &headers), stopped).await
 }
 
@@ -226,8 +226,8 @@ pub(super) async fn restart_service(
     headers: HeaderMap,
 ) -> Response {
     let since = clock::now();
-    audit::note(&state.store, Entry::by(&caller, "restart", handle.name().as_str())).await;
     handle.restart_by(&caller.name);
+    audit::note(&state.store, Entry::by(&caller, "restart", handle.name().as_str()));
     let so = |snapshot: &Snapshot| match snapshot.phase {
         Phase::Ready if snapshot.ready_since >= since => So::Done,
         Phase::Failed if snapshot.since >= since => So::Failed,
