@@ -22,7 +22,7 @@ pub(super) async fn ask(
     let Ok(Query(question)) = question else {
         return problem(StatusCode::BAD_REQUEST, "bad-request", "Ask for one `domain`").into_response();
     };
-    // A wildcard is no host: certificates are for hosts that somebody asked for.
+    // No pattern is a host; every name below a wildcard is (docs/caddy.md says what that costs).
     let is_known = |host: &Hostname| {
         state.fleet.knows(host.as_str()) || state.settings.load().host.as_ref() == Some(host)
     };

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::app;
 use crate::cli::Exit;
 use crate::cli::client::{Client, ClientError, Target};
 use crate::cli::terminal::Terminal;
-use crate::config::{Config, peek, process_env};
+use crate::config::{Config, ConfigProblems, load, peek, process_env};
 
 /// Instead of `--url`.
 const URL: &str = "WAKEDOCK_URL";
@@ -56,6 +57,26 @@ impl Surroundings<'_> {
                 Ok(Config::default())
             }
         }
+    }
+
+    /// Where the store lies, for commands that work on it themselves. Nothing is taken for granted
+    /// here: with a mistake in the file, or in `data_dir`, another store would be meant.
+    ///
+    /// # Errors
+    /// The file cannot be read, or `data_dir` cannot be used; it has been said.
+    pub(super) fn store(&self) -> Result<PathBuf, Exit> {
+        let refused = |problems: &ConfigProblems| Err(self.terminal.refuse(problems));
+        let config = match peek(self.config, process_env()) {
+            Ok(config) => config,
+            Err(problems) => return refused(&problems),
+        };
+        if let Err(ConfigProblems(mut problems)) = load(self.config, process_env()) {
+            problems.retain(|problem| problem.key == "data_dir");
+            if !problems.is_empty() {
+                return refused(&ConfigProblems(problems));
+            }
+        }
+        Ok(app::store_path(&config))
     }
 
     /// Runs what a command does with a running WakeDock; what fails is said.

@@ -11,7 +11,6 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 
 use crate::admin::auth::{self, Compared, Restored, TokenName};
-use crate::app;
 use crate::cli::client::{Client, ClientError};
 use crate::cli::owner::Premises;
 use crate::cli::remote::{Remote, Surroundings};
@@ -198,7 +197,7 @@ fn unwritable(file: &Path, error: &io::Error, terminal: &Terminal) -> Exit {
 
 /// From the store's file, which nobody has open.
 async fn from_file(file: &Path, away: &ClientError, around: &Surroundings<'_>) -> Result<Report, Exit> {
-    let path = app::store_path(&around.settings()?);
+    let path = around.store()?;
     if !path.exists() {
         around.terminal.note(&format!("there is no store at {} either", path.display()));
         return Err(away.tell(around.terminal));
@@ -244,8 +243,8 @@ pub(super) fn restore(arguments: &Restore, around: Surroundings<'_>) -> Exit {
             Err(error) => not_restored(&error, &arguments.file, terminal),
         };
     }
-    let store = match around.settings() {
-        Ok(settings) => app::store_path(&settings),
+    let store = match around.store() {
+        Ok(store) => store,
         Err(exit) => return exit,
     };
     let caller = users::caller();
@@ -345,8 +344,8 @@ fn shown(file: &Path, report: &Report) -> Json {
 
 pub(super) fn bring_up(arguments: &Migrate, around: Surroundings<'_>) -> Exit {
     let terminal = around.terminal;
-    let path = match around.settings() {
-        Ok(settings) => app::store_path(&settings),
+    let path = match around.store() {
+        Ok(store) => store,
         Err(exit) => return exit,
     };
     if !path.exists() {

@@ -380,6 +380,10 @@ async fn wait_for_return(order: &WakeOrder) -> Result<(), WakeProblem> {
     if clock::now() + Duration::from_millis(50) >= order.deadline {
         let name = order.spec.container.as_str();
         let reason = format!("the container `{name}` was removed, and has not come back");
+        if order.shared.is_expected_back() {
+            let failure = WakeFailure::ContainerAway;
+            return Err(WakeProblem { failure, clean_up: false, reason, log: Vec::new() });
+        }
         return Err(WakeProblem::refused(reason, false));
     }
     let left = order.deadline.since(clock::now()).saturating_sub(Duration::from_millis(50));

@@ -5,7 +5,6 @@ use serde_json::{Value as Json, json};
 use super::Change;
 use crate::admin::auth::{Auth, NewUser, UserChange, UserError};
 use crate::admin::caller::{Caller, Via};
-use crate::app;
 use crate::cli::client::ClientError;
 use crate::cli::owner::Premises;
 use crate::cli::remote::Surroundings;
@@ -30,7 +29,7 @@ pub(super) async fn open(
     away: &ClientError,
     around: &Surroundings<'_>,
 ) -> Result<Option<Opened>, Exit> {
-    let path = app::store_path(&around.settings()?);
+    let path = around.store()?;
     if !make && !path.exists() {
         return Ok(None);
     }

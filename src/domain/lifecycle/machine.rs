@@ -303,6 +303,13 @@ impl Machine {
                 self.refuse_waiting(Refusal::EngineUnavailable, effects);
                 self.state = State::Asleep { rest: Rest::Off, stop_at: None };
             }
+            Err(WakeFailure::ContainerAway) => {
+                // Whoever still waits waits for as long as he wants to, and the next one as well.
+                self.state = State::Asleep { rest: Rest::Off, stop_at: None };
+                if self.has_waiting() {
+                    self.order_wake(now, WakeCause::Request, WakeKind::Start, effects);
+                }
+            }
             Err(WakeFailure::Exited) if kind == WakeKind::Adopt => {
                 // It ended by itself, as it had begun. Who waits gets a start of our own.
                 self.state = State::Asleep { rest: Rest::Off, stop_at: None };

@@ -63,6 +63,8 @@ pub enum WakeFailure {
     Refused,
     /// Docker does not answer. Nobody's fault here: no back-off.
     EngineAway,
+    /// The container is away, and the next one of its name is waited for. Nobody's fault either.
+    ContainerAway,
 }
 
 /// How a stop order ended.

@@ -207,6 +207,30 @@ fn what_is_no_backup_replaces_nothing_and_is_not_written_over() {
     assert!(said.failed(1).starts_with("note: there is no store at "), "{}", said.err);
 }
 
+/// With a mistake in the configuration another store would be meant: nothing is guessed.
+#[test]
+fn a_mistake_in_the_configuration_touches_no_store() {
+    let home = Home::new();
+    home.add("anna", &[]).fine();
+    let backup = text(&home.path("backup.redb"));
+    home.run(&["backup", &backup]).fine();
+    let before = std::fs::read(home.store()).unwrap();
+    for broken in ["data_dir: [1]\n", "data_dir: /tmp\nservices: [\n"] {
+        std::fs::write(home.path("config.yml"), broken).unwrap();
+        for command in [
+            &["restore", backup.as_str()][..],
+            &["migrate"],
+            &["user", "add", "eve", "--password-stdin"],
+            &["backup", &text(&home.path("other.redb"))],
+        ] {
+            let said = home.run_with(command, "correct horse\n");
+            assert!(said.failed(64).contains("in the configuration"), "{command:?}: {}", said.err);
+        }
+    }
+    assert_eq!(std::fs::read(home.store()).unwrap(), before);
+    assert!(!home.path("other.redb").exists());
+}
+
 /// Half a backup would be found out on the day that it is needed.
 #[test]
 fn a_download_that_breaks_leaves_no_file() {

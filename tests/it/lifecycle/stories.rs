@@ -303,6 +303,22 @@ fn docker_away_is_nobodys_failure() {
 }
 
 #[test]
+fn a_container_that_is_away_is_waited_for_as_long_as_somebody_waits() {
+    let mut machine = Machine::new(POLICY);
+    machine.step(at(0), Input::Demand(DemandId(1)));
+    let away = |order| Input::WakeEnded {
+        order: Generation(order),
+        result: Err(WakeFailure::ContainerAway),
+        clean_up: false,
+    };
+    let again = Effect::OrderWake { order: Generation(2), cause: WakeCause::Request, kind: WakeKind::Start };
+    assert_eq!(machine.step(at(60), away(1)), [again], "nobody is refused before his own time is over");
+    machine.step(at(70), Input::Withdraw(DemandId(1)));
+    assert_eq!(machine.step(at(120), away(2)), []);
+    assert_eq!(machine.phase(), Phase::Asleep, "and the next request waits as well");
+}
+
+#[test]
 fn a_shorter_stop_after_holds_from_the_edit_on() {
     let mut machine = ready_machine(POLICY);
     machine.step(at(100), Input::Respec(Policy { stop_after: Some(Duration::from_secs(50)), ..POLICY }));

@@ -183,7 +183,7 @@ impl World {
     fn end_wake(&mut self, choice: u8) {
         let Some((order, Order::Wake(kind))) = self.current else { return };
         let (result, clean_up) = match (choice % 5, kind) {
-            (0..=2, _) if kind == WakeKind::Start || self.container == Box_::Running => {
+            (0..=1, _) if kind == WakeKind::Start || self.container == Box_::Running => {
                 self.container = Box_::Running;
                 self.ready_since = self.now;
                 (Ok(()), false)
@@ -191,6 +191,10 @@ impl World {
             (3, WakeKind::Start) => {
                 self.container = Box_::Off;
                 (Err(WakeFailure::Refused), false)
+            }
+            (2, WakeKind::Start) => {
+                self.container = Box_::Off;
+                (Err(WakeFailure::ContainerAway), false)
             }
             (_, WakeKind::Start) => {
                 self.container = Box_::Running;
