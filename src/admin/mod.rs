@@ -26,6 +26,7 @@ mod secret;
 mod serve;
 pub mod streams;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -42,7 +43,7 @@ pub use serve::{HandOver, Listeners, LocalSocket, Server, serve};
 use crate::admin::auth::Auth;
 use crate::admin::problem::Problem;
 use crate::admin::streams::Streams;
-use crate::config::AdminConfig;
+use crate::config::{AdminConfig, Running};
 use crate::metrics::ProcessMetrics;
 use crate::store::Store;
 use crate::supervisor::catalog::CatalogHandle;
@@ -58,6 +59,10 @@ pub struct AdminState {
     pub store: Store,
     pub stage: watch::Receiver<Stage>,
     pub config: watch::Receiver<ConfigStatus>,
+    /// The configuration that runs, and how its last reading went.
+    pub running: Arc<ArcSwap<Running>>,
+    /// Where the proxy answers over TCP, as it was bound.
+    pub proxy_address: Option<SocketAddr>,
     pub publish: watch::Receiver<PublishState>,
     pub publisher: PublisherHandle,
     /// The part of the configuration that is read anew for each request.

@@ -21,8 +21,10 @@ use crate::admin::auth::Auth;
 use crate::admin::{self, AdminState, ConfigStatus, HandOver, Listeners, LocalSocket, Server, Stage};
 use crate::caddy::admin::Client;
 use crate::caddy::sites::OwnAddresses;
+use crate::clock;
 use crate::config::{
-    ADMIN_SOCKET, AdminConfig, Config, ConfigWatcher, Listen, Loaded, LogFormat, ReloadHandle, process_env,
+    ADMIN_SOCKET, AdminConfig, Config, ConfigWatcher, Listen, Loaded, LogFormat, ReloadHandle, Running,
+    process_env,
 };
 use crate::domain::host::Hostname;
 use crate::domain::words::StopCause;
@@ -110,6 +112,7 @@ struct App {
     admin_settings: Arc<ArcSwap<AdminConfig>>,
     stage: watch::Sender<Stage>,
     config_status: watch::Sender<ConfigStatus>,
+    running: Arc<ArcSwap<Running>>,
     publisher: PublisherHandle,
 }
 
@@ -164,6 +167,11 @@ impl App {
         let auth = Arc::new(Auth::load(store.clone(), Some(config.data_dir.clone())).await?);
         say_set_up(&auth, &config.admin, admin_address);
         let admin_settings = Arc::new(ArcSwap::from_pointee(config.admin.clone()));
+        let running = Arc::new(ArcSwap::from_pointee(Running::new(loaded, clock::wall())));
+        let proxy_address = listens.iter().find_map(|listen| match listen {
+            Listen::Tcp(address) => Some(*address),
+            Listen::Unix(_) => None,
+        });
         let state = AdminState {
             fleet: Arc::clone(&fleet),
             catalog: catalog.clone(),
@@ -171,6 +179,8 @@ impl App {
             store,
             stage: stage_seen,
             config: config_seen,
+            running: Arc::clone(&running),
+            proxy_address,
             publish: publisher.watch(),
             publisher: publisher.clone(),
             settings: Arc::clone(&admin_settings),
@@ -202,6 +212,7 @@ impl App {
             admin_settings,
             stage,
             config_status,
+            running,
             publisher,
         };
         Ok((app, bound))

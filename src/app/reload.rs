@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::admin::ConfigStatus;
 use crate::app::{App, lines, proxy_settings};
-use crate::config::{Config, ConfigProblems, Loaded, restart_needed};
+use crate::clock;
+use crate::config::{Config, ConfigProblems, Loaded, Running, restart_needed};
 use crate::metrics::{ConfigReload, ProcessMetrics};
 use crate::supervisor::catalog::CatalogHandle;
 use crate::supervisor::fleet::Fleet;
@@ -21,6 +22,7 @@ impl App {
                 self.process.reloaded(ConfigReload::Rejected);
                 let reason = problems.to_string();
                 self.fleet.journal().publish(None, What::ConfigRejected { reason });
+                self.running.store(Arc::new(self.running.load().refused(problems, clock::wall())));
                 self.config_status.send_replace(ConfigStatus::Stale);
                 return;
             }
@@ -29,7 +31,7 @@ impl App {
             tracing::warn!("{warning}");
         }
         self.catalog.configure(&loaded);
-        let config = loaded.config;
+        let Loaded { config, written, file, .. } = loaded;
         let waiting = restart_needed(&self.config, &config);
         self.fleet.set_max_held(config.proxy.max_held);
         self.fleet.set_history(history(&config));
@@ -52,7 +54,6 @@ impl App {
             tracing::warn!(keys = waiting.join(", "), "configuration applied; these keys wait for a restart");
             ConfigStatus::WaitsForRestart
         };
-        self.config_status.send_replace(status);
         // What waits for the restart is compared with what runs, not with the last edit.
         let running = std::mem::replace(&mut self.config, config);
         self.config.data_dir = running.data_dir;
@@ -63,6 +64,9 @@ impl App {
         self.config.proxy.listen = running.proxy.listen;
         self.config.proxy.socket_mode = running.proxy.socket_mode;
         self.config.proxy.socket_group = running.proxy.socket_group;
+        let now = Running::applied(written, file, &self.config, waiting, clock::wall());
+        self.running.store(Arc::new(now));
+        self.config_status.send_replace(status);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::report::Report;
 use crate::config::service::{DEFAULTS, Draft, SERVICE};
 use crate::config::sources::{FileSources, Layer};
 use crate::config::yaml::{self, Document};
-use crate::config::{Config, kind};
+use crate::config::{Config, kind, running};
 
 /// Where a configuration is looked for when nobody names one.
 const PLACES: [&str; 2] = ["./config/config.yml", "/etc/wakedock/config.yml"];
@@ -33,6 +33,8 @@ pub struct Loaded {
     pub sources: FileSources,
     /// The file it came from; `None`: there is none, and the defaults hold.
     pub file: Option<PathBuf>,
+    /// The keys outside the services that were written, and where.
+    pub written: Vec<(&'static str, Place)>,
     /// Of the file's content, to tell an edit from a touch.
     pub(super) fingerprint: Option<u64>,
 }
@@ -194,8 +196,9 @@ pub(super) fn assemble(
 ) -> Result<Loaded, ConfigProblems> {
     let fingerprint = source.as_ref().map(Source::fingerprint);
     let Combined { config, sources, report, file } = combine(source, environment, emptiness)?;
+    let written = running::written(|key| report.written(key));
     let warnings = report.finish()?;
-    Ok(Loaded { config, warnings, sources, file, fingerprint })
+    Ok(Loaded { config, warnings, sources, file, written, fingerprint })
 }
 
 /// Everything that was read, before anybody asks whether it holds.

@@ -533,6 +533,7 @@ impl Actor {
         let wake_cause = self.chronicle.wake_cause();
         let stop_cause =
             self.stopping.as_ref().map(|stopping| stopping.cause).or(self.chronicle.stop_cause());
+        let missing = self.looking.is_missing() && !self.shared.is_expected_back();
         let paused = self.machine.is_paused();
         let (session, keep_awake) = (self.chronicle.session(), self.keep_awake);
         let ready_since = self.machine.ready_since();
@@ -544,6 +545,7 @@ impl Actor {
                 step,
                 usual,
                 failure,
+                missing,
                 paused,
                 stop_cause,
                 wake_cause,

@@ -306,12 +306,16 @@ impl Fleet {
         hosts
     }
 
-    /// The TCP ports that a container exposes, ascending.
+    /// The TCP ports that a container exposes, ascending, and whether it has a health check of its own.
     ///
     /// # Errors
     /// There is no such container, or Docker does not answer.
-    pub async fn exposed_ports(&self, container: &str) -> Result<Vec<u16>, crate::ports::InspectError> {
-        Ok(self.tools.wakers.engine.inspect(container).await?.exposed)
+    pub async fn exposed_ports(
+        &self,
+        container: &str,
+    ) -> Result<(Vec<u16>, bool), crate::ports::InspectError> {
+        let found = self.tools.wakers.engine.inspect(container).await?;
+        Ok((found.exposed, found.health_command.is_some()))
     }
 
     #[must_use]

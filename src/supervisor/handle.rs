@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub usual: Option<Duration>,
     /// In `failed`, and in `stopping` after a failed wake.
     pub failure: Option<Arc<Failure>>,
+    /// There is no container of its name, and none is expected back: it cannot be woken.
+    pub missing: bool,
     /// Asleep with its memory kept.
     pub paused: bool,
     /// What stopped it last, or stops it now.
@@ -57,6 +59,7 @@ impl Snapshot {
             step: WakeStep::Starting,
             usual: None,
             failure: None,
+            missing: false,
             paused: false,
             stop_cause: None,
             wake_cause: None,

@@ -51,6 +51,11 @@ pub(super) struct Looking {
 }
 
 impl Looking {
+    /// Whether the last look found no container.
+    pub(super) const fn is_missing(&self) -> bool {
+        self.is_missing
+    }
+
     /// Whether the container has been looked at since the start.
     pub(super) fn has_looked(&self) -> bool {
         self.first_done

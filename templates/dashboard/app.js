@@ -6,9 +6,14 @@
 const one = (what, at = document) => at.querySelector(what);
 const all = (what, at = document) => [...at.querySelectorAll(what)];
 const body = document.body, lang = document.documentElement.lang;
-const [ago, lasts, day, opens, cutSince, noAnswer, copyWord, copiedWord, logEnds] = body.dataset.words.split('|');
+const [ago, lasts, day, opens, cutSince, noAnswer, copyWord, copiedWord, logEnds, crowdedSince, justNow] = body.dataset.words.split('|');
 const skew = body.dataset.now - Date.now();
 const now = () => Date.now() + skew;
+
+// What was said once is not said again by Back, a reload or a bookmark.
+const here = new URL(location.href);
+const keep = () => history.replaceState(history.state, '', here);
+if (here.searchParams.has('said')) { here.searchParams.delete('said'); here.searchParams.delete('of'); keep(); }
 
 // Times, by the rules of src/html/dashboard/format.rs.
 const units = (ms) => {
@@ -21,20 +26,29 @@ const units = (ms) => {
 const words = (list) => list.filter(([n], at) => n || !at).map(([n, unit]) => `${n}\u00a0${unit}`).join(' ');
 const offset = -60 * new Date().getTimezoneOffset();
 const moved = +body.dataset.offset !== offset;
-const exact = new Intl.DateTimeFormat(lang, { dateStyle: 'medium', timeStyle: 'medium' });
-const short = new Intl.DateTimeFormat(lang, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const tongue = lang === 'en' ? 'en-GB' : lang;
+const exact = new Intl.DateTimeFormat(tongue, { dateStyle: 'medium', timeStyle: 'medium' });
+const short = new Intl.DateTimeFormat(tongue, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const clock = new Intl.DateTimeFormat(tongue, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 document.cookie = `wakedock_tz=${offset};path=/;max-age=31536000;samesite=lax`;
 const tell = (time) => {
-  const at = Date.parse(time.dateTime), kind = time.dataset.t;
+  const kind = time.dataset.t, at = time.at ??= Date.parse(time.dateTime);
   let text;
   if (kind === 'until') text = words(units(at - now()));
   else if (kind === 'at') { if (!moved) return; text = short.format(at); }
+  else if (kind === 'clock') { if (!moved) return; text = clock.format(at); }
+  else if (now() - at < 1000) text = justNow;
   else text = (kind === 'ago' ? ago : lasts).replace('{}', words(units(now() - at).slice(0, 1)));
   if (time.textContent !== text) time.textContent = text;
 };
-const tick = () => all('time[data-t]').forEach(tell);
+// What the server has just written is right. Of many times most are old, and change once a minute.
+let ticks = 0;
+const tick = () => {
+  const every = ++ticks % 15 === 0, young = now() - 90000;
+  for (const time of all('time[data-t]')) if (every || !(time.at < young) || time.dataset.t === 'until') tell(time);
+};
 setInterval(() => document.hidden || tick(), 1000);
-tick();
+if (moved) all('time[data-t=at], time[data-t=clock]').forEach(tell);
 document.addEventListener('pointerover', ({ target }) => {
   if (target.dateTime && !target.title) target.title = exact.format(Date.parse(target.dateTime));
   if (target.matches('.host') && !target.title) target.title = opens;
@@ -65,24 +79,38 @@ for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => se
 }), true);
 
 const load = async (address, options) => {
-  const answer = await fetch(address, { credentials: 'same-origin', cache: 'no-store', ...options });
+  const answer = await fetch(address, { headers: { Accept: 'text/html' }, cache: 'no-store', ...options });
   // Logged out meanwhile: the page says so better.
   if (answer.status === 401 || new URL(answer.url).pathname === '/login') return location.reload();
   if (answer.status >= 500) throw new Error(answer.status);
-  return new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  // A page that says no: not allowed, not found, changed meanwhile.
+  if (answer.status >= 400 && one('.empty h1', page)) throw Object.assign(new Error(answer.status), { page });
+  return page;
 };
 const put = (page) => settled(() => {
   if (!page) return;
   const said = one('#toast .said, body > .said', page);
   if (said) say(said);
+  // What is read stays where it is when something new comes above it.
+  const read = scrollY > 0 && all('#feed tr[id]').find((row) => row.getBoundingClientRect().top >= 0), was = read && read.getBoundingClientRect().top;
   for (const element of all('[data-live]')) if (element.id) take(element, page.getElementById(element.id));
+  const now = read && document.getElementById(read.id);
+  if (now) scrollBy({ top: now.getBoundingClientRect().top - was, behavior: 'instant' });
   const rows = all('tr.svc', page), known = all('tr.svc');
   if (one('table.svcs', page) && (rows.length !== known.length || rows.some((row) => !document.getElementById(row.id)))) {
     const table = one('table.svcs');
     all('tbody', table).forEach((part) => part.remove());
     table.append(...all('table.svcs tbody', page));
     filter();
-  } else for (const row of rows) take(document.getElementById(row.id), row);
+    return;
+  }
+  // Of many rows some at a time: in between, who looks at the page has a say.
+  const some = () => {
+    for (const row of rows.splice(0, 60)) take(document.getElementById(row.id), row);
+    if (rows.length) setTimeout(some);
+  };
+  some();
 });
 
 // What became of a click.
@@ -93,6 +121,7 @@ const say = (what) => {
   clearTimeout(fading);
   if (!what.classList.contains('bad')) fading = setTimeout(() => toast.replaceChildren(), 7000);
 };
+one('#toast')?.addEventListener('click', () => one('#toast').replaceChildren());
 const complain = (text) => {
   const line = document.createElement('p');
   line.className = 'said bad';
@@ -104,15 +133,19 @@ const complain = (text) => {
 const kinds = ['phase', 'wake-started', 'wake-ended', 'stopped', 'kept-awake', 'problem', 'service-added', 'service-changed',
   'service-removed', 'published', 'config-applied', 'config-rejected', 'engine', 'store', 'started', 'draining'];
 const list = one('table.svcs'), service = one('[data-service]');
-let source, lost = 0, stale = new Set(), due = 0, asking = false, whole, parked;
+let source, lost = 0, crowded = false, stale = new Set(), due = 0, asking = false, whole, parked, again, gone;
+const told = (text) => {
+  const line = document.createElement('p');
+  line.className = 'said old';
+  line.textContent = text;
+  one('#cut').replaceChildren(line);
+};
 const cut = () => {
   if (lost) return;
   lost = Date.now();
+  crowded = false;
   body.classList.add('cut');
-  const line = document.createElement('p');
-  line.className = 'said old';
-  line.textContent = cutSince.replace('{}', new Date(lost).toLocaleTimeString(lang));
-  one('#cut').replaceChildren(line);
+  told(cutSince.replace('{}', clock.format(lost)));
 };
 const back = () => {
   if (!lost) return;
@@ -120,10 +153,25 @@ const back = () => {
   body.classList.remove('cut');
   one('#cut').replaceChildren();
 };
-const refresh = async (address) => {
-  try { put(await load(address)); back(); } catch { cut(); }
+// WakeDock answers, and has no stream to spare for one page more: this one asks by the clock.
+const crowd = () => {
+  back();
+  if (!crowded) told(crowdedSince);
+  crowded = true;
 };
-const page = () => { clearTimeout(whole); whole = setTimeout(() => refresh(location.href), 250); };
+const refresh = async (address) => {
+  try { put(await load(address)); back(); } catch ({ page }) {
+    if (!page) return cut();
+    // What was shown here is gone: the page that says so takes its place.
+    source?.close();
+    clearTimeout(again);
+    gone = true;
+    one('#main').replaceChildren(...one('#main', page).childNodes);
+    back();
+  }
+};
+// A steady stream of news does not put it off.
+const page = () => { whole ||= setTimeout(async () => { await refresh(location.href); whole = 0; }, 300); };
 // One request at a time, so that no answer comes after a newer one; what happens meanwhile is asked for
 // with the next, which a steady stream of news does not put off.
 const soon = () => { if (stale.size && !asking) due ||= setTimeout(rows, 60); };
@@ -146,20 +194,44 @@ const heard = ({ data }) => {
     soon();
   } else if (!service || !news.service || news.service === service.dataset.service) page();
 };
+const events = () => `/api/v1/events?after=${body.dataset.after}`;
 const listen = () => {
+  clearTimeout(again);
   source?.close();
-  source = new EventSource(`/api/v1/events?after=${body.dataset.after}`);
-  source.onopen = () => { if (lost) page(); };
-  for (const kind of kinds) source.addEventListener(kind, heard);
-  source.onerror = () => {
-    cut();
-    if (source.readyState === 2) setTimeout(listen, 3000);
+  if (parked) return;
+  source = new EventSource(events());
+  source.onopen = () => {
+    if (lost || crowded) page();
+    if (crowded) { crowded = false; one('#cut').replaceChildren(); }
   };
+  for (const kind of kinds) source.addEventListener(kind, heard);
+  source.addEventListener('end', ({ data }) => {
+    const { why } = JSON.parse(data);
+    if (why === 'log-in') return location.reload();
+    if (why !== 'too-many') return cut();
+    // A newer page has the stream: to take it back would only send that one away.
+    source.close();
+    crowd();
+  });
+  source.onerror = () => { if (source.readyState === 2) refused(); else cut(); };
+};
+// A browser does not say why there is no stream.
+const refused = async () => {
+  let status = 0;
+  try {
+    const ended = new AbortController(), answer = await fetch(events(), { cache: 'no-store', signal: ended.signal });
+    status = answer.status;
+    ended.abort();
+  } catch { /* Nobody answers. */ }
+  if (parked) return;
+  if (status === 401) return location.reload();
+  if (status === 429) crowd(); else if (status !== 200) cut();
+  again = setTimeout(listen, status === 429 ? 10000 : status === 200 ? 1000 : 3000);
 };
 // What changes without an event: who uses it, how much memory it takes.
 const look = () => {
-  if (document.hidden || parked) return;
-  if (lost) return void refresh(location.href);
+  if (document.hidden || parked || gone) return;
+  if (lost || crowded) return void refresh(location.href);
   if (!list) return void (service && page());
   for (const row of all('tr.svc:not([data-phase=asleep])').slice(0, 60)) if (!row.hidden) stale.add(row.id.slice(2));
   soon();
@@ -171,18 +243,19 @@ if (body.dataset.after) {
   let away;
   document.addEventListener('visibilitychange', () => {
     clearTimeout(away);
-    if (document.hidden) away = setTimeout(() => { parked = true; source.close(); }, 60000);
+    if (document.hidden) away = setTimeout(() => { parked = true; clearTimeout(again); source.close(); }, 1000);
     else if (parked) { parked = false; listen(); page(); }
   });
+  addEventListener('focus', () => { if (crowded) listen(); });
 }
 
 // Buttons.
 const menu = one('#keep');
 document.addEventListener('click', (event) => {
-  const opener = event.target.closest('[data-keep]');
+  const opener = event.target.closest('.keeper');
   if (!opener || !menu?.showPopover) return;
   event.preventDefault();
-  for (const button of all('button', menu)) button.setAttribute('formaction', `/services/${opener.dataset.keep}/keep-awake`);
+  for (const button of all('button', menu)) button.setAttribute('formaction', opener.pathname + '/keep-awake');
   menu.showPopover();
   const at = opener.getBoundingClientRect(), own = menu.getBoundingClientRect();
   menu.style.left = `${Math.max(8, Math.min(at.right - own.width, innerWidth - own.width - 8))}px`;
@@ -199,7 +272,7 @@ document.addEventListener('submit', async (event) => {
   if (list) sent.set('back', `/fragments/services?name=${address.split('/')[2]}`);
   button?.setAttribute('aria-busy', 'true');
   if (menu?.matches(':popover-open')) menu.hidePopover();
-  try { put(await load(address, { method: 'POST', body: sent })); } catch { complain(noAnswer); }
+  try { put(await load(address, { method: 'POST', body: sent })); } catch ({ page }) { complain(page ? `${one('.empty h1', page).textContent}. ${one('.empty p', page).textContent}` : noAnswer); }
   button?.removeAttribute('aria-busy');
 });
 
@@ -213,7 +286,7 @@ const filter = () => {
     const heading = one('.group', part), group = heading ? heading.textContent.toLowerCase() : '';
     let here = 0;
     for (const row of all('.svc', part)) {
-      row.hidden = !(one('.who', row).textContent.toLowerCase() + group).includes(wanted);
+      row.hidden = !(one('.who', row).textContent + (row.dataset.group || '')).toLowerCase().concat(group).includes(wanted);
       here += !row.hidden;
     }
     if (heading) heading.hidden = !here;
@@ -221,12 +294,22 @@ const filter = () => {
   }
   one('#nothing').hidden = shown > 0;
 };
+// Sorting, a reload and Back keep what is typed.
+const remember = () => {
+  const addresses = [here, ...all('thead a', list)];
+  for (const of of addresses) {
+    const to = new URL(of.href);
+    if (field.value) to.searchParams.set('q', field.value); else to.searchParams.delete('q');
+    of.href = to.href;
+  }
+  keep();
+};
 if (field && list) {
-  field.addEventListener('input', filter);
+  field.addEventListener('input', () => { filter(); remember(); });
   field.form.addEventListener('submit', (event) => event.preventDefault());
-  filter();
+  if (field.value) filter();
   addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && document.activeElement === field) { field.value = ''; filter(); field.blur(); }
+    if (event.key === 'Escape' && document.activeElement === field) { field.value = ''; filter(); remember(); field.blur(); }
     if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) return;
     event.preventDefault();
     field.select();
@@ -236,6 +319,8 @@ if (field && list) {
 // A form that shows what it says in YAML while one fills it in.
 for (const form of all('form[data-preview]')) {
   let soon;
+  // What it shows is shown anyway.
+  for (const button of all('[name=preview]', form)) button.hidden = true;
   form.addEventListener('input', () => {
     clearTimeout(soon);
     soon = setTimeout(async () => {
@@ -248,9 +333,11 @@ for (const form of all('form[data-preview]')) {
 
 // The log, as it is written.
 const log = one('#log');
+let tail;
 const follow = async () => {
   try {
-    const answer = await fetch(log.dataset.tail, { headers: { Accept: 'text/plain' } });
+    tail = new AbortController();
+    const answer = await fetch(log.dataset.tail, { headers: { Accept: 'text/plain' }, signal: tail.signal });
     if (!answer.ok) return;
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     one('#log-say').hidden = true;
@@ -258,8 +345,10 @@ const follow = async () => {
       const { value, done } = await reader.read();
       if (done) break;
       const bottom = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-      const text = (first ? '' : log.textContent) + value.replace(/\x1b\[[\d;]*[A-Za-z]/g, '');
-      log.textContent = text.length > 200000 ? text.slice(-150000) : text;
+      // Appended: a selection stays, and nothing is read out twice.
+      if (first) log.replaceChildren();
+      log.append(value.replace(/\x1b\[[\d;]*[A-Za-z]/g, ''));
+      while (log.childNodes.length > 2000) log.firstChild.remove();
       if (bottom || first) log.scrollTop = log.scrollHeight;
     }
     one('#log-say').textContent = logEnds;
@@ -267,6 +356,8 @@ const follow = async () => {
   } catch { /* Tried again. */ }
 };
 if (log) {
+  // A browser has six connections for all its pages.
+  document.addEventListener('visibilitychange', () => { if (document.hidden) tail?.abort(); });
   log.scrollTop = log.scrollHeight;
   (async () => {
     for (;;) {

@@ -6,6 +6,7 @@ use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LO
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value as Json;
 
 use crate::admin::AdminState;
 use crate::admin::pages::visit::Visit;
@@ -120,16 +121,20 @@ pub async fn errors_as_pages(State(state): State<AdminState>, request: Request, 
     if !problem {
         return response;
     }
-    let kind = match response.status() {
+    let status = response.status();
+    let (mut parts, body) = response.into_parts();
+    let told = to_bytes(body, 16 * 1024).await.ok();
+    let problem =
+        told.as_deref().and_then(|told| serde_json::from_slice::<Json>(told).ok()).unwrap_or_default();
+    let kind = match status {
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => "missing",
+        // It was not the role.
+        StatusCode::FORBIDDEN if is_forged(&problem) => "refused",
         StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => "forbidden",
         status if status.is_client_error() => "refused",
         _ => "broken",
     };
-    let (mut parts, body) = response.into_parts();
-    let told = to_bytes(body, 16 * 1024).await.ok();
-    let view =
-        ErrorPage { kind, detail: told.as_deref().and_then(what_is_wrong).filter(|_| kind != "missing") };
+    let view = ErrorPage { kind, detail: what_is_wrong(&problem, kind) };
     match pages::error(&visit.frame(Place::Elsewhere), &view) {
         Ok(html) => {
             parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -140,12 +145,22 @@ pub async fn errors_as_pages(State(state): State<AdminState>, request: Request, 
     }
 }
 
+/// Whether a form came from elsewhere, or from a session that is over.
+fn is_forged(problem: &Json) -> bool {
+    let kind = problem.get("type").and_then(Json::as_str).unwrap_or_default();
+    kind.ends_with("/csrf") || kind.ends_with("/cross-origin")
+}
+
 /// What a problem says of this occurrence.
-fn what_is_wrong(problem: &[u8]) -> Option<String> {
-    let problem: serde_json::Value = serde_json::from_slice(problem).ok()?;
-    let text = |key| problem.get(key).and_then(|text| text.as_str());
+fn what_is_wrong(problem: &Json, kind: &str) -> Option<String> {
+    let text = |key| problem.get(key).and_then(Json::as_str);
     let (title, detail) = (text("title")?, text("detail"));
-    Some(detail.map_or_else(|| format!("{title}."), |detail| format!("{title}. {detail}")))
+    match kind {
+        // The page says the title of these in its own words.
+        "missing" => None,
+        "forbidden" => detail.map(ToOwned::to_owned),
+        _ => Some(detail.map_or_else(|| format!("{title}."), |detail| format!("{title}. {detail}"))),
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! Routes, and what Caddy says to them.
 
+use std::time::Duration;
+
 use axum::response::Response;
 
 use crate::admin::pages::answer;
-use crate::admin::pages::row::links;
 use crate::admin::pages::visit::Visit;
 use crate::config::CaddyMode;
 use crate::domain::words::{PublishOutcome, Role};
 use crate::html::dashboard::pages::{Caddy, Route};
 use crate::html::dashboard::{Place, pages};
+use crate::supervisor::publish::PublisherHandle;
+
+/// A page does not wait for a Caddy that hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn page(visit: Visit) -> Response {
     let state = visit.state.publish.borrow().clone();
@@ -26,11 +31,12 @@ pub(super) async fn page(visit: Visit) -> Response {
         Some(PublishOutcome::Unreachable) => "unreachable",
     };
     // The operator's own files are part of it: for whoever may read those.
-    let draft = if visit.role() == Role::Admin { visit.state.publisher.draft().await.ok() } else { None };
+    let file = if visit.role() == Role::Admin { file(&visit.state.publisher).await } else { File::default() };
+    let front = visit.front();
     let mut routes = Vec::new();
     for handle in visit.state.fleet.services().iter() {
         let spec = handle.spec();
-        let links = links(&spec);
+        let links = front.links(&spec);
         let phase = handle.snapshot().phase;
         for host in &spec.hosts {
             let host = host.to_string();
@@ -49,10 +55,42 @@ pub(super) async fn page(visit: Visit) -> Response {
         },
         since: state.outcome.map(|_| state.at.as_millis()),
         mode,
-        target: String::new(),
+        target: target(&visit, mode),
         message: state.message,
         routes,
-        caddyfile: draft.map(|draft| draft.caddyfile),
+        caddyfile: file.text,
+        opinion: file.opinion,
+        objection: file.objection,
+        notes: state.notes,
     };
     answer::page(pages::caddy(&visit.frame(Place::Caddy), &view))
+}
+
+/// The Caddyfile as it would be published now, and what Caddy thinks of it.
+#[derive(Default)]
+struct File {
+    text: Option<String>,
+    opinion: &'static str,
+    objection: Option<String>,
+}
+
+async fn file(publisher: &PublisherHandle) -> File {
+    let asked = async {
+        if let Ok(verdict) = publisher.verdict().await {
+            let opinion = if verdict.rejected.is_some() { "refused" } else { "accepted" };
+            return File { text: Some(verdict.draft.caddyfile), opinion, objection: verdict.rejected };
+        }
+        let off = publisher.mode() == CaddyMode::Off;
+        let text = publisher.draft().await.ok().map(|draft| draft.caddyfile);
+        File { text, opinion: if off { "" } else { "unknown" }, objection: None }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or(File { opinion: "unknown", ..File::default() })
+}
+
+/// Where Caddy is told, as the configuration says it.
+fn target(visit: &Visit, mode: &str) -> String {
+    let key = if mode == "file" { "caddy.file" } else { "caddy.admin" };
+    let running = visit.state.running.load();
+    let value = running.values().find(|value| value.key == key).and_then(|value| value.value);
+    value.unwrap_or_default().trim_matches('"').to_owned()
 }

@@ -46,7 +46,7 @@ pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
     if !may_edit(&visit, &entry) {
         return answer::forbidden(&visit);
     }
-    show(&visit, StatusCode::OK, &entry, None, &[])
+    show(&visit, StatusCode::OK, &entry, None, &[], false)
 }
 
 /// A key that is not the reader's to say here.
@@ -66,6 +66,7 @@ fn show(
     entry: &Entry,
     sent: Option<&Sent>,
     problems: &[FieldProblem],
+    changed: bool,
 ) -> Response {
     let values = entry.values();
     let known = |key: &str| {
@@ -80,7 +81,10 @@ fn show(
             (Some(sent), false) => sent.get(key).to_owned(),
             (None, false) => own.as_ref().map(form::shown).unwrap_or_default(),
         };
-        Known { value, default: held, fixed, origin: origin.map(Origin::as_str) }
+        // What somebody else wrote meanwhile stands beside what was typed.
+        let saved = own.as_ref().map(form::shown).unwrap_or_default();
+        let now = (changed && !fixed && saved != value).then_some(saved);
+        Known { value, default: held, fixed, origin: origin.map(Origin::as_str), now }
     };
     // In writing: all that anybody says, so that the file can say it alone.
     let written: Vec<(&'static str, Json)> = form::keys()
@@ -98,6 +102,7 @@ fn show(
         from_file: entry.sources.contains(&Origin::File),
         from_label: entry.sources.contains(&Origin::Label),
         editable: true,
+        changed,
         revision: revision(entry),
         form: form::form(None, known, problems),
         labels: None,
@@ -124,7 +129,7 @@ pub(super) async fn save(visit: Visit, Path(name): Path<String>, sent: Sent) -> 
     let keys = form::nested(keys.into_iter());
     if sent.has("preview") {
         let problems = visit.state.catalog.check(&entry.name, &keys);
-        return show(&visit, StatusCode::OK, &entry, Some(&sent), &problems);
+        return show(&visit, StatusCode::OK, &entry, Some(&sent), &problems, false);
     }
     let expect = match sent.get("revision").parse() {
         Ok(revision) => Expect::Revision(revision),
@@ -132,8 +137,15 @@ pub(super) async fn save(visit: Visit, Path(name): Path<String>, sent: Sent) -> 
     };
     match visit.state.catalog.put(entry.name.clone(), keys, expect, visit.by()).await {
         Ok(_) => answer::back(&format!("/services/{}", encode(&name)), "saved", &name),
+        // What was typed is not lost: it is shown with what holds now, and saved by pressing again.
+        Err(PutError::Changed) => match find(&visit, &name) {
+            Some(entry) => show(&visit, StatusCode::CONFLICT, &entry, Some(&sent), &[], true),
+            None => answer::missing(&visit),
+        },
         Err(error) => match refused(&visit, error) {
-            Ok(problems) => show(&visit, StatusCode::UNPROCESSABLE_ENTITY, &entry, Some(&sent), &problems),
+            Ok(problems) => {
+                show(&visit, StatusCode::UNPROCESSABLE_ENTITY, &entry, Some(&sent), &problems, false)
+            }
             Err(response) => *response,
         },
     }
@@ -165,9 +177,11 @@ fn refused(visit: &Visit, error: PutError) -> Result<Vec<FieldProblem>, Box<Resp
         PutError::Changed | PutError::Absent => {
             Err(Box::new(answer::error(visit, StatusCode::CONFLICT, "changed", None)))
         }
-        PutError::Store(_) => {
-            Err(Box::new(answer::error(visit, StatusCode::SERVICE_UNAVAILABLE, "broken", None)))
-        }
+        PutError::Store(_) => Ok(vec![problem(
+            "nothing",
+            "is saved, because the state cannot be written".to_owned(),
+            "try again when the disk is back",
+        )]),
     }
 }
 
@@ -215,11 +229,14 @@ pub(super) async fn blank(visit: Visit) -> Response {
         return answer::page(new(&visit.frame(Place::Services), &view));
     }
     // Where it does not exist yet, or Docker is away, what is not known is left to fill in.
-    let ports = visit.state.fleet.exposed_ports(&container).await.unwrap_or_default();
+    let (ports, has_health) = visit.state.fleet.exposed_ports(&container).await.unwrap_or_default();
     let name = ServiceName::parse(&container.to_lowercase().replace('_', "-")).map(|name| name.to_string());
     let mut sent = vec![("name", name.unwrap_or_default()), ("container", container)];
     // One port needs no choice; of more, the first that is not for administration by shell.
     sent.extend(ports.iter().find(|port| **port != 22).map(|port| ("port", port.to_string())));
+    if has_health {
+        sent.push(("readiness.type", "docker".to_owned()));
+    }
     show_new(&visit, StatusCode::OK, &Sent::of(sent), &[])
 }
 
@@ -238,7 +255,7 @@ fn show_new(visit: &Visit, status: StatusCode, sent: &Sent, problems: &[FieldPro
     let view = New {
         containers: None,
         form: Some(form::form(Some(name), known, problems)),
-        labels: form::labels(keys()),
+        labels: form::labels(name, keys()),
         yaml: form::yaml(name, &form::nested(keys())),
     };
     answer::page_with(status, new(&visit.frame(Place::Services), &view))

@@ -90,6 +90,8 @@ pub(super) struct Known {
     pub(super) default: String,
     pub(super) fixed: bool,
     pub(super) origin: Option<&'static str>,
+    /// What is saved, where that is something else than what was typed.
+    pub(super) now: Option<String>,
 }
 
 /// A form about a service: `name` is asked for where it is given.
@@ -99,7 +101,7 @@ pub(super) fn form(name: Option<&str>, known: impl Fn(&str) -> Known, problems: 
         Some(Wrong { reason: problem.reason.clone(), mend: problem.mend.clone() })
     };
     let field = |label: bool, (key, options): &(&str, &[&str])| {
-        let Known { value, default, fixed, origin } = known(key);
+        let Known { value, default, fixed, origin, now } = known(key);
         Field {
             key: (*key).to_owned(),
             label,
@@ -110,6 +112,7 @@ pub(super) fn form(name: Option<&str>, known: impl Fn(&str) -> Known, problems: 
             required: *key == "container" && name.is_some(),
             fixed,
             origin,
+            now,
             error: wrong(key),
         }
     };
@@ -183,10 +186,19 @@ pub(super) fn nested<'a>(keys: impl Iterator<Item = (&'a str, Json)>) -> Json {
 /// A service as it stands in the configuration file.
 pub(super) fn yaml(name: &str, keys: &Json) -> String {
     let mut text = format!("services:\n  - name: {}\n", scalar(&Json::from(name)));
-    for (key, value) in keys.as_object().into_iter().flatten() {
+    // As somebody would write it: what leads to it first, by the order of the fields.
+    let place = |key: &str| keys_of_yaml().position(|own| own == key).unwrap_or(usize::MAX);
+    let mut parts: Vec<_> = keys.as_object().into_iter().flatten().collect();
+    parts.sort_by_key(|(key, _)| place(key));
+    for (key, value) in parts {
         text.push_str(&format!("    {key}: {}\n", scalar(value)));
     }
     text
+}
+
+/// The keys at the top, in the order of the fields.
+fn keys_of_yaml() -> impl Iterator<Item = &'static str> {
+    keys().map(|key| key.split('.').next().unwrap_or(key))
 }
 
 fn scalar(value: &Json) -> String {
@@ -214,10 +226,14 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// The same as labels of the container; `None`: labels cannot say it.
-pub(super) fn labels(keys: impl Iterator<Item = (&'static str, Json)>) -> Option<String> {
+pub(super) fn labels(name: &str, keys: impl Iterator<Item = (&'static str, Json)>) -> Option<String> {
     let mut text = "wakedock.enable=true\n".to_owned();
     for (key, value) in keys {
         if key == "container" {
+            // Without a name the container's own is the service's.
+            if !name.is_empty() && value != name {
+                text.push_str(&format!("wakedock.name={name}\n"));
+            }
             continue;
         }
         text.push_str(&format!("{}={}\n", labels::name_of(key)?, shown(&value).replace(", ", ",")));
@@ -257,7 +273,7 @@ mod tests {
             ("readiness.path", json!("/a?b=#c")),
         ];
         let text = yaml("1e5", &nested(keys.into_iter()));
-        let expected = "services:\n  - name: \"1e5\"\n    group: \"no\"\n    hosts: [a.example.com, \"*.b.example.com\"]\n    icon: \"🎬\"\n    idle: { pause_after: never, stop_after: 15m }\n    port: 80\n    readiness: { path: \"/a?b=#c\" }\n";
+        let expected = "services:\n  - name: \"1e5\"\n    hosts: [a.example.com, \"*.b.example.com\"]\n    port: 80\n    group: \"no\"\n    icon: \"🎬\"\n    idle: { pause_after: never, stop_after: 15m }\n    readiness: { path: \"/a?b=#c\" }\n";
         assert_eq!(text, expected);
     }
 
@@ -270,11 +286,13 @@ mod tests {
             ("readiness.type", json!("http")),
             ("readiness.path", json!("/health")),
         ];
-        let text = labels(keys.into_iter()).unwrap();
+        let text = labels("a", keys.clone().into_iter()).unwrap();
+        let named = labels("b", keys.into_iter()).unwrap();
+        assert!(named.starts_with("wakedock.enable=true\nwakedock.name=b\n"), "{named}");
         assert_eq!(
             text,
             "wakedock.enable=true\nwakedock.host=a.example.com,b.example.com\nwakedock.stop-after=15m\nwakedock.readiness=http\nwakedock.readiness-path=/health\n"
         );
-        assert_eq!(labels([("owners", json!(["anna"]))].into_iter()), None);
+        assert_eq!(labels("", [("owners", json!(["anna"]))].into_iter()), None);
     }
 }

@@ -8,9 +8,11 @@ mod activity;
 mod answer;
 mod audit;
 mod caddy;
+mod compress;
 mod edit;
 mod entry;
 mod form;
+mod front;
 mod orders;
 mod overview;
 mod row;
@@ -21,6 +23,7 @@ mod users;
 mod visit;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
 use crate::admin::AdminState;
@@ -58,4 +61,5 @@ pub fn routes() -> Router<AdminState> {
         .route("/logout", post(entry::sign_out))
         .route("/setup", get(entry::setup).post(entry::set_up))
         .route("/assets/{file}", get(answer::asset))
+        .layer(from_fn(compress::compress))
 }

@@ -9,6 +9,7 @@ use crate::admin::audit::{self, Entry};
 use crate::admin::pages::answer;
 use crate::admin::pages::form::Sent;
 use crate::admin::pages::visit::Visit;
+use crate::domain::words::Phase;
 use crate::supervisor::handle::ServiceHandle;
 
 const MINUTE: u64 = 60;
@@ -61,7 +62,8 @@ async fn order(visit: &Visit, name: &str, sent: &Sent, order: Order) -> Response
     }
     let said = carry_out(visit, &handle, &order);
     if let Some(caller) = &visit.caller {
-        audit::note(&visit.state.store, Entry::by(caller, said, name));
+        let deed = if said == "wake-kept" { "keep-awake" } else { said };
+        audit::note(&visit.state.store, Entry::by(caller, deed, name));
     }
     answer::back(&to, said, name)
 }
@@ -83,6 +85,11 @@ fn carry_out(visit: &Visit, handle: &ServiceHandle, order: &Order) -> &'static s
         }
         Order::KeepAwake(time) => {
             handle.keep_awake_for(*time, by);
+            // Nobody keeps awake what sleeps.
+            if matches!(handle.snapshot().phase, Phase::Asleep | Phase::Failed | Phase::Stopping) {
+                handle.wake_by(by);
+                return "wake-kept";
+            }
             "keep-awake"
         }
         Order::LetSleep => {

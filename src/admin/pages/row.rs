@@ -1,21 +1,20 @@
 //! A service as of now, as a row.
 
 use crate::admin::AdminState;
+use crate::admin::pages::front::Front;
 use crate::clock;
-use crate::domain::host::HostPattern;
-use crate::domain::service::ServiceSpec;
 use crate::domain::words::Phase;
-use crate::html::dashboard::overview::{Awake, Failure, LastWake, Link, Row, Totals};
+use crate::html::dashboard::overview::{Awake, Failure, LastWake, Row, Totals};
 use crate::store::{Session, Wake};
 use crate::supervisor::catalog::Catalog;
-use crate::supervisor::handle::{self, ServiceHandle, WakeStep};
+use crate::supervisor::handle::{self, ServiceHandle, Snapshot, WakeStep};
 
 /// Whole milliseconds.
 pub(super) fn millis(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn row(handle: &ServiceHandle, catalog: &Catalog) -> Row {
+pub(super) fn row(handle: &ServiceHandle, catalog: &Catalog, front: &Front) -> Row {
     let spec = handle.spec();
     let snapshot = handle.snapshot();
     let wall = |moment| clock::wall_at(moment).as_millis();
@@ -23,9 +22,10 @@ pub(super) fn row(handle: &ServiceHandle, catalog: &Catalog) -> Row {
         name: spec.name.to_string(),
         icon: spec.icon.clone(),
         group: spec.group.clone(),
-        links: links(&spec),
+        links: front.links(&spec),
         phase: snapshot.phase,
-        since: wall(snapshot.since),
+        since: since(&snapshot),
+        missing: snapshot.missing.then(|| spec.container.to_string()),
         paused: snapshot.paused,
         probing: snapshot.phase == Phase::Waking && snapshot.step == WakeStep::Probing,
         usual: snapshot.usual.map(millis),
@@ -41,6 +41,17 @@ pub(super) fn row(handle: &ServiceHandle, catalog: &Catalog) -> Row {
         memory: handle.usage().map(|usage| usage.memory),
         problems: catalog.entries.get(&spec.name).map_or(0, |entry| entry.problems.len()),
     }
+}
+
+/// Since when it is in its phase: what went on when WakeDock started goes on since earlier.
+fn since(snapshot: &Snapshot) -> i64 {
+    let seen = clock::wall_at(snapshot.since).as_millis();
+    let earlier = snapshot.session.as_deref().and_then(|session| match (snapshot.phase, &session.wake) {
+        (Phase::Asleep, _) => session.stop.as_ref().map(|stop| stop.at),
+        (Phase::Ready, Wake::Ready { at, .. }) if session.stop.is_none() => Some(*at),
+        _ => None,
+    });
+    earlier.map_or(seen, |earlier| earlier.as_millis().min(seen))
 }
 
 fn awake(handle: &ServiceHandle) -> Awake {
@@ -62,27 +73,14 @@ fn last_wake(session: &Session) -> LastWake {
     LastWake { at: session.ordered_at.as_millis(), cause: session.cause, took }
 }
 
-/// Where a service answers. The scheme is the one that the dashboard itself came by: both are
-/// behind the same Caddy.
-pub(super) fn links(spec: &ServiceSpec) -> Vec<Link> {
-    let path = spec.path.as_deref().unwrap_or_default();
-    let exact = spec.hosts.iter().filter_map(|host| match host {
-        HostPattern::Exact(host) => Some(host.as_str()),
-        HostPattern::Wildcard(_) => None,
-    });
-    let link = |host: &str| Link {
-        href: format!("//{host}{}", if path.is_empty() { "/" } else { path }),
-        text: format!("{host}{path}"),
-    };
-    exact.map(link).collect()
-}
-
 /// The figures on top.
 pub(super) fn totals(state: &AdminState) -> Totals {
     let mut totals = Totals::default();
     let (mut memory, mut saved) = (0, 0);
     for handle in state.fleet.services().iter() {
-        match handle.snapshot().phase {
+        let snapshot = handle.snapshot();
+        totals.problems += usize::from(snapshot.missing && snapshot.phase != Phase::Failed);
+        match snapshot.phase {
             Phase::Ready | Phase::Stopping | Phase::Waking => totals.awake += 1,
             Phase::Asleep => totals.asleep += 1,
             Phase::Failed => totals.problems += 1,

@@ -6,14 +6,16 @@ use axum::response::Response;
 use crate::admin::pages::answer;
 use crate::admin::pages::edit::{may_delete, may_edit};
 use crate::admin::pages::form::shown;
-use crate::admin::pages::row::{links, millis, row};
+use crate::admin::pages::row::{millis, row};
 use crate::admin::pages::visit::Visit;
 use crate::clock;
+use crate::domain::time::Timestamp;
 use crate::domain::words::{Role, StopCause, WakeOutcome};
 use crate::html::dashboard::Place;
 use crate::html::dashboard::chart::{self, Stay};
 use crate::html::dashboard::overview::{Awake, Row};
 use crate::html::dashboard::service::{self, May, Problem, Service, Session, Setting};
+use crate::html::dashboard::spark::{self, Hour, Sparks};
 use crate::store::{self, Wake};
 use crate::supervisor::catalog::Entry;
 use crate::supervisor::handle::ServiceHandle;
@@ -35,13 +37,14 @@ pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
         Some(handle) => {
             let sessions = visit.state.store.sessions(entry.name.clone(), SESSIONS).await.unwrap_or_default();
             let log = visit.state.fleet.logs(&handle, LINES).await.ok().filter(|lines| !lines.is_empty());
-            let mut view = whole(&visit, entry, row(&handle, &catalog), &sessions);
+            let mut view = whole(&visit, entry, row(&handle, &catalog, &visit.front()), &sessions);
             view.log = log;
             view.wakes_today = visit.state.fleet.rollups().wakes_today(&entry.name);
             view.cpu = cpu(&handle);
+            view.sparks = sparks(&visit, entry).await;
             view
         }
-        None => whole(&visit, entry, left_out(entry), &[]),
+        None => whole(&visit, entry, left_out(&visit, entry), &[]),
     };
     answer::page(service::service(&visit.frame(Place::Services), &view))
 }
@@ -49,6 +52,27 @@ pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
 fn cpu(handle: &ServiceHandle) -> Option<String> {
     let share = handle.usage()?.cpu? * 100.0;
     Some(if share < 9.95 { format!("{share:.1}") } else { format!("{share:.0}") })
+}
+
+/// What it took by the hour.
+async fn sparks(visit: &Visit, entry: &Entry) -> Option<Sparks> {
+    let now = clock::wall();
+    let from = Timestamp::from_millis(now.as_millis() - i64::from(DAYS) * 24 * 3_600_000);
+    let hours = visit.state.fleet.rollups().hours(Some(&entry.name), from, now).await.ok()?;
+    let hours: Vec<Hour> = hours
+        .iter()
+        .map(|hour| {
+            let average =
+                |sum: f64| (hour.awake_seconds >= 1.0 && sum > 0.0).then(|| sum / hour.awake_seconds);
+            Hour {
+                start: hour.start.as_millis(),
+                requests: hour.requests,
+                memory: average(hour.memory_byte_seconds),
+                cpu: average(hour.cpu_seconds),
+            }
+        })
+        .collect();
+    spark::sparks(now.as_millis(), i64::from(DAYS), &hours)
 }
 
 fn whole(visit: &Visit, entry: &Entry, row: Row, sessions: &[store::Session]) -> Service {
@@ -63,6 +87,7 @@ fn whole(visit: &Visit, entry: &Entry, row: Row, sessions: &[store::Session]) ->
         wakes_today: 0,
         days: if stays.is_empty() { Vec::new() } else { chart::days(now, visit.offset, DAYS, &stays) },
         wakes: chart::wakes(&wakes),
+        sparks: None,
         sessions: sessions.iter().take(ROWS).map(session).collect(),
         log: None,
         sources: entry.sources.clone(),
@@ -96,14 +121,15 @@ fn whole(visit: &Visit, entry: &Entry, row: Row, sessions: &[store::Session]) ->
 }
 
 /// A service that nobody serves, as a row.
-fn left_out(entry: &Entry) -> Row {
+fn left_out(visit: &Visit, entry: &Entry) -> Row {
     Row {
         name: entry.name.to_string(),
         icon: None,
         group: None,
-        links: entry.spec.as_deref().map(links).unwrap_or_default(),
+        links: entry.spec.as_deref().map(|spec| visit.front().links(spec)).unwrap_or_default(),
         phase: crate::domain::words::Phase::Failed,
         since: clock::wall().as_millis(),
+        missing: None,
         paused: false,
         probing: false,
         usual: None,

@@ -82,7 +82,13 @@ pub(super) async fn delete(visit: Visit, Path(name): Path<String>) -> Response {
 
 /// What is wrong, as a sentence.
 pub(super) fn sentence(error: &UserError) -> String {
-    sentence_of(&error.to_string())
+    // Of the two that complete a sentence, its beginning.
+    let text = match error {
+        UserError::Name(name) => format!("the user name {name}"),
+        UserError::Password(password) => format!("the password {password}"),
+        other => other.to_string(),
+    };
+    sentence_of(&text)
 }
 
 pub(super) fn sentence_of(text: &str) -> String {

@@ -1,13 +1,14 @@
 //! Who looks at a page, in which language and theme, and what stands around it.
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
+use axum::http::header::{ACCEPT_LANGUAGE, HOST, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
 use crate::admin::audit;
 use crate::admin::auth::{Client, cookies_named};
 use crate::admin::caller::{Caller, Via};
+use crate::admin::pages::front::Front;
 use crate::admin::peer::Origin;
 use crate::admin::{AdminState, ConfigStatus};
 use crate::clock;
@@ -28,6 +29,7 @@ const SAID: &[(&str, bool)] = &[
     ("stop", false),
     ("restart", false),
     ("keep-awake", false),
+    ("wake-kept", false),
     ("let-sleep", false),
     ("saved", false),
     ("made", false),
@@ -58,6 +60,8 @@ pub(super) struct Visit {
     pub(super) offset: i32,
     pub(super) query: Vec<(String, String)>,
     path: String,
+    /// The dashboard was reached through what is in front of the services too: the port asked for.
+    through: Option<Option<u16>>,
 }
 
 impl FromRequestParts<AdminState> for Visit {
@@ -88,7 +92,13 @@ impl Visit {
             offset: if (-57_600..=57_600).contains(&offset) { offset } else { 0 },
             query: pairs_of(parts.uri.query().unwrap_or_default()),
             path: parts.uri.path().to_owned(),
+            through: origin.and_then(|origin| through(origin, text(&parts.headers, HOST))),
         }
+    }
+
+    /// What stands in front of the services.
+    pub(super) fn front(&self) -> Front {
+        Front::of(&self.state.running.load().settings().caddy, self.state.proxy_address, self.through)
     }
 
     /// The value of a key in the query.
@@ -125,7 +135,7 @@ impl Visit {
             csrf: csrf.unwrap_or_default(),
             back: self.back(),
             place,
-            banners: if self.caller.is_some() { banners(&self.state) } else { Vec::new() },
+            banners: if self.caller.is_some() { banners(&self.state, self.role()) } else { Vec::new() },
             notice: self.notice(),
             newest: self.state.fleet.journal().newest(),
             now: clock::wall().as_millis(),
@@ -147,8 +157,17 @@ impl Visit {
     }
 }
 
+/// The port that a browser asked at, where the request came by the data plane, or by a proxy in front
+/// that says so. By the admin listener itself: `None`.
+fn through(origin: &Origin, host: &str) -> Option<Option<u16>> {
+    let by_the_proxy = origin.believed && (origin.proxy.is_none() || origin.host.is_some());
+    let host = origin.host.as_deref().unwrap_or(host);
+    let port = || host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    by_the_proxy.then(port)
+}
+
 /// What is away at the moment, and what still works.
-fn banners(state: &AdminState) -> Vec<Banner> {
+fn banners(state: &AdminState, role: Role) -> Vec<Banner> {
     let plain = |kind| Banner { kind, since: None, detail: None };
     let mut banners = Vec::new();
     {
@@ -169,10 +188,21 @@ fn banners(state: &AdminState) -> Vec<Banner> {
     }
     match *state.config.borrow() {
         ConfigStatus::Current => {}
-        ConfigStatus::Stale => banners.push(plain("config")),
+        ConfigStatus::Stale => banners.push(Banner { detail: refused_edit(state, role), ..plain("config") }),
         ConfigStatus::WaitsForRestart => banners.push(plain("restart")),
     }
     banners
+}
+
+/// What is wrong with the last edit of the file, for whoever may see the file.
+fn refused_edit(state: &AdminState, role: Role) -> Option<String> {
+    let running = state.running.load();
+    let problems = &running.last_refused().filter(|_| role == Role::Admin)?.problems;
+    let lines = problems
+        .iter()
+        .take(5)
+        .map(|problem| format!("{} {}: {}", problem.key, problem.reason, problem.mend));
+    Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
 pub(super) fn theme(word: &str) -> Theme {
@@ -221,6 +251,25 @@ fn decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_dashboard_came_through() {
+        let origin = |believed, proxy: Option<&str>, host: Option<&str>| Origin {
+            address: None,
+            secure: false,
+            host: host.map(ToOwned::to_owned),
+            proxy: proxy.map(|proxy| proxy.parse().unwrap()),
+            believed,
+        };
+        assert_eq!(through(&origin(true, Some("127.0.0.1"), None), "localhost:7081"), None, "directly");
+        assert_eq!(through(&origin(false, Some("192.0.2.1"), None), "dash.example"), None);
+        assert_eq!(through(&origin(true, None, None), "dash.localhost:7080"), Some(Some(7080)));
+        assert_eq!(through(&origin(true, None, None), "dash.example"), Some(None));
+        assert_eq!(
+            through(&origin(true, Some("127.0.0.1"), Some("dash.example:8443")), "127.0.0.1:7081"),
+            Some(Some(8443))
+        );
+    }
 
     #[test]
     fn forms_are_read_as_browsers_write_them() {

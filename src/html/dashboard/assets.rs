@@ -37,6 +37,9 @@ fn condense(source: &str, extension: &str) -> String {
         !line.is_empty() && !comment
     });
     let text = lines.collect::<Vec<_>>().join("\n");
+    if extension == "js" {
+        return dense_script(&text);
+    }
     if extension != "css" {
         return text;
     }
@@ -54,8 +57,48 @@ fn condense(source: &str, extension: &str) -> String {
     dense
 }
 
-/// Style, script, icon.
-static ALL: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+/// A script without the blanks beside its signs. Texts and patterns stay as they are, and so do ends of
+/// lines, which mean something.
+fn dense_script(text: &str) -> String {
+    let mut dense = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    let sign = |letter: char| "=><{}()[],;:+-*/?&|!.\n".contains(letter);
+    while let Some(letter) = letters.next() {
+        let pattern =
+            letter == '/' && dense.ends_with(['(', ',', '=', ':', '[', '!', '&', '|', '?', '{', '}', ';']);
+        match letter {
+            '\'' | '"' | '`' => literal(letter, &mut letters, &mut dense),
+            '/' if pattern => literal('/', &mut letters, &mut dense),
+            ' ' if dense.ends_with(sign) || letters.peek().is_some_and(|next| sign(*next)) => {}
+            other => dense.push(other),
+        }
+    }
+    dense
+}
+
+/// A text, a template or a pattern up to its end.
+fn literal(mark: char, letters: &mut impl Iterator<Item = char>, dense: &mut String) {
+    dense.push(mark);
+    // Inside of `${…}` or of `[…]` the mark is none.
+    let mut depth = 0;
+    let mut before = mark;
+    while let Some(letter) = letters.next() {
+        dense.push(letter);
+        match (mark, letter) {
+            (_, '\\') => dense.extend(letters.next()),
+            ('`', '{') if before == '$' => depth += 1,
+            ('`', '}') if depth > 0 => depth -= 1,
+            ('/', '[') => depth = 1,
+            ('/', ']') => depth = 0,
+            (_, end) if end == mark && depth == 0 => return,
+            _ => {}
+        }
+        before = letter;
+    }
+}
+
+/// Style, script, icon, and the style that the overview does without.
+static ALL: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         Asset::new(
             "style",
@@ -70,10 +113,16 @@ static ALL: LazyLock<[Asset; 3]> = LazyLock::new(|| {
             include_str!("../../../templates/dashboard/app.js"),
         ),
         Asset::new("icon", "svg", "image/svg+xml", include_str!("../../../templates/dashboard/icon.svg")),
+        Asset::new(
+            "more",
+            "css",
+            "text/css; charset=utf-8",
+            include_str!("../../../templates/dashboard/more.css"),
+        ),
     ]
 });
 
-/// All of them: style, script, icon.
+/// All of them: style, script, icon, and the style of the other pages.
 #[must_use]
 pub fn all() -> &'static [Asset] {
     &*ALL
@@ -93,7 +142,11 @@ mod tests {
     fn condensing_keeps_what_counts() {
         let style = "/* a */\nb :focus {\n  c: d, e; /* f */\n}\n@media (x: 1) and (y) { g > h { i: j } }\n";
         assert_eq!(condense(style, "css"), "b :focus{c:d,e;/* f */\n}@media (x:1) and (y){g > h{i:j}}");
-        assert_eq!(condense("// a\n  b { c }\n\n", "js"), "b { c }");
+        assert_eq!(condense("// a\n  b { c }\n\n", "js"), "b{c}");
+        let script = "const a = (b) => `x ${b ? 'y z' : \"`\"} w`, c = 'd, \\' e';\nreturn f ? g / h : i.replace(/[/ ] j/g, ' ');";
+        let dense =
+            "const a=(b)=>`x ${b ? 'y z' : \"`\"} w`,c='d, \\' e';\nreturn f?g/h:i.replace(/[/ ] j/g,' ');";
+        assert_eq!(condense(script, "js"), dense);
     }
 
     #[test]

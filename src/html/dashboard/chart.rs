@@ -85,9 +85,6 @@ pub struct Wake {
     pub failed: bool,
 }
 
-/// Percent of the width that the scale has for itself.
-const GUTTER: f64 = 4.0;
-
 /// The durations of the last wakes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Wakes {
@@ -99,6 +96,8 @@ pub struct Wakes {
     width: String,
     /// Whether the engine's share is known of any.
     split: bool,
+    /// Whether any failed.
+    failed: bool,
     lines: Vec<Line>,
     bars: Vec<Bar>,
 }
@@ -134,11 +133,11 @@ pub fn wakes(wakes: &[Wake]) -> Option<Wakes> {
     let top = (step * lines) as f64;
     let y = |ms: i64| 100.0 - ms as f64 * 88.0 / top;
     // A few wakes are not stretched over the whole width.
-    let slot = (100.0 - GUTTER) / wakes.len().max(24) as f64;
+    let slot = 100.0 / wakes.len().max(24) as f64;
     let width = slot * 0.36;
     let bars = wakes.iter().enumerate().map(|(at, wake)| {
         let engine = wake.engine.map_or(wake.took, |engine| engine.min(wake.took));
-        let x = GUTTER + at as f64 * slot + (slot - width) / 2.0;
+        let x = at as f64 * slot + (slot - width) / 2.0;
         let ours = wake.engine.map(|_| figure(y(engine) - y(wake.took)));
         Bar {
             took: wake.took,
@@ -158,6 +157,7 @@ pub fn wakes(wakes: &[Wake]) -> Option<Wakes> {
         median_y: figure(y(median)),
         width: figure(width),
         split: wakes.iter().any(|wake| wake.engine.is_some()),
+        failed: wakes.iter().any(|wake| wake.failed),
         lines: (0..=lines).map(|line| Line { at: line * step, y: figure(y(line * step)) }).collect(),
         bars: bars.collect(),
     })

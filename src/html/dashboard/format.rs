@@ -106,6 +106,12 @@ pub(super) fn date_and_time(words: &Words, ms: i64, offset: i32) -> Result<Strin
     Ok(format!("{} {:02}:{:02}", date(words, ms, offset)?, at.hour(), at.minute()))
 }
 
+/// `14:02:07`.
+pub(super) fn clock(ms: i64, offset: i32) -> String {
+    let at = civil(ms, offset);
+    format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second())
+}
+
 fn date(words: &Words, ms: i64, offset: i32) -> Result<String, Error> {
     let at = civil(ms, offset);
     let months = words.get("_months")?;

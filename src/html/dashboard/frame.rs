@@ -121,6 +121,8 @@ impl Frame {
             Place::Caddy => ("caddy", None),
             Place::Settings => ("settings", Some("general")),
             Place::Users => ("settings", Some("users")),
+            // Everybody has tokens; the settings around them are for admins.
+            Place::Tokens if !admin => ("account", None),
             Place::Tokens => ("settings", Some("tokens")),
             Place::Audit => ("settings", Some("audit")),
             Place::Account => ("account", None),

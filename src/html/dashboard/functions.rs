@@ -25,15 +25,23 @@ pub(super) fn add(environment: &mut Environment<'static>, library: &Arc<Library>
         format::day(own.of(state)?, ms, offset(state))
     });
     time(environment, library, "ago", |words, now, ms, _| {
+        if now - ms < 1000 {
+            return Ok(words.get("time.now")?.to_owned());
+        }
         Ok(words.get("time.ago")?.replace("{}", &format::span(words, now - ms)?))
     });
     time(environment, library, "lasts", |words, now, ms, _| {
+        if now - ms < 1000 {
+            return Ok(words.get("time.now")?.to_owned());
+        }
         Ok(words.get("time.lasts")?.replace("{}", &format::span(words, now - ms)?))
     });
     time(environment, library, "until", |words, now, ms, _| format::countdown(words, ms - now));
+    time(environment, library, "clock", |_, _, ms, offset| Ok(format::clock(ms, offset)));
     time(environment, library, "at", |words, _, ms, offset| format::date_and_time(words, ms, offset));
     environment.add_function("hidden", hidden);
     environment.add_filter("sentence", sentence);
+    environment.add_filter("ticks", |text: &str| Value::from_safe_string(ticks(text)));
     environment.add_filter("urlencode", |text: &str| super::encode(text));
 }
 
@@ -81,6 +89,23 @@ fn sentence(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// What stands between backticks as code, everything escaped.
+fn ticks(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One that is alone stays what it is.
+    let pairs = parts.len() / 2 * 2 + 1 == parts.len();
+    let mut html = String::with_capacity(text.len() + 16);
+    for (at, part) in parts.iter().enumerate() {
+        match (pairs, at % 2) {
+            (true, 1) => html.push_str(&format!("<code>{}</code>", Escaped(part))),
+            (true, _) => html.push_str(&Escaped(part).to_string()),
+            (false, _) if at == 0 => html.push_str(&Escaped(part).to_string()),
+            (false, _) => html.push_str(&format!("`{}", Escaped(part))),
+        }
+    }
+    html
+}
+
 /// What every form carries: the token against forged requests, and the page to come back to.
 fn hidden(frame: &Value) -> Result<Value, Error> {
     let field = |name: &str| Ok::<_, Error>(frame.get_attr(name)?.to_string());
@@ -89,4 +114,19 @@ fn hidden(frame: &Value) -> Result<Value, Error> {
         Escaped(&field("csrf")?),
         Escaped(&field("back")?),
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backticks_become_code_and_nothing_else_does() {
+        assert_eq!(
+            ticks("write `15m` or `<b>`, not 15"),
+            "write <code>15m</code> or <code>&lt;b&gt;</code>, not 15"
+        );
+        assert_eq!(ticks("a ` alone <i>"), "a ` alone &lt;i&gt;");
+        assert_eq!(ticks(""), "");
+    }
 }

@@ -12,6 +12,7 @@ mod functions;
 pub mod overview;
 pub mod pages;
 pub mod service;
+pub mod spark;
 mod words;
 
 pub use frame::{Banner, Frame, Notice, Person, Place};
@@ -40,8 +41,8 @@ macro_rules! templates {
 
 const TEMPLATES: &[(&str, &str)] = templates![
     "account", "activity", "audit", "base", "caddy", "days", "edit", "error", "errors", "field", "fields",
-    "login", "new", "notice", "overview", "row", "same", "service", "settings", "setup", "status", "tokens",
-    "totals", "user", "users", "wakes", "why", "wrong",
+    "login", "new", "notice", "overview", "row", "same", "service", "settings", "setup", "sparks", "status",
+    "tokens", "totals", "troubles", "user", "users", "wakes", "why", "wrong",
 ];
 
 struct Loaded {
@@ -84,7 +85,10 @@ fn environment() -> Result<Environment<'static>, RenderError> {
     environment.set_formatter(escape::format);
     functions::add(&mut environment, &Arc::default());
     let path = |at: usize| assets::all().get(at).map(|asset| asset.path.as_str());
-    environment.add_global("asset", context! { style => path(0), script => path(1), icon => path(2) });
+    environment.add_global(
+        "asset",
+        context! { style => path(0), script => path(1), icon => path(2), more => path(3) },
+    );
     for (name, text) in TEMPLATES {
         environment.add_template(name, text).map_err(|error| failed(name, error))?;
     }

@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
+use crate::config::SourceProblem;
 use crate::domain::words::{Phase, Role, StopCause, WakeCause};
 use crate::html::dashboard::{Frame, encode, page, ready};
 use crate::html::{RenderError, failed};
@@ -25,6 +26,8 @@ pub struct Row {
     pub links: Vec<Link>,
     pub phase: Phase,
     pub since: i64,
+    /// The name of its container, where there is none of that name: it cannot be woken.
+    pub missing: Option<String>,
     pub paused: bool,
     /// Waking, and the container runs already.
     pub probing: bool,
@@ -126,8 +129,71 @@ pub struct Overview {
     pub sort: Sort,
     /// What was typed into the filter.
     pub filter: String,
-    /// For the hint where there is no service yet.
-    pub domain: String,
+    /// What is wrong with what the sources say.
+    pub troubles: Vec<Trouble>,
+    /// For where there is no service yet.
+    pub start: Start,
+}
+
+/// A service that failed, or something that is wrong with what file, labels or dashboard say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// Why its last wake failed; then there is nothing else to say.
+    pub failure: Option<String>,
+    /// There is no container of that name.
+    pub missing: bool,
+    /// `None`: it makes no service.
+    pub service: Option<String>,
+    pub container: Option<String>,
+    pub key: String,
+    pub value: Option<String>,
+    pub reason: String,
+    pub mend: String,
+    origin: &'static str,
+}
+
+impl Trouble {
+    /// The last wake of a service failed, or there is nothing to wake.
+    #[must_use]
+    pub fn failed(row: &Row) -> Option<Self> {
+        if let Some(container) = &row.missing {
+            let (container, service) = (Some(container.clone()), Some(row.name.clone()));
+            return Some(Self { missing: true, container, service, ..Self::default() });
+        }
+        let failure = row.failure.as_ref().filter(|_| row.phase == Phase::Failed)?;
+        Some(Self {
+            failure: Some(failure.reason.clone()),
+            service: Some(row.name.clone()),
+            ..Self::default()
+        })
+    }
+
+    #[must_use]
+    pub fn new(service: Option<String>, problem: &SourceProblem) -> Self {
+        Self {
+            failure: None,
+            missing: false,
+            service,
+            container: problem.container.clone(),
+            key: problem.key.clone(),
+            value: problem.value.clone(),
+            reason: problem.reason.clone(),
+            mend: problem.mend.clone(),
+            origin: problem.origin.as_str(),
+        }
+    }
+}
+
+/// What somebody does who has no service yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Start {
+    /// Whether labels make services here.
+    pub labels: bool,
+    /// A host that leads to this machine.
+    pub host: String,
+    pub href: String,
+    /// What asks for it, word for word.
+    pub command: String,
 }
 
 /// A row as the templates read it.
@@ -139,6 +205,7 @@ pub(super) struct RowContext<'a> {
     link: Option<&'a Link>,
     phase: &'static str,
     since: i64,
+    missing: Option<&'a str>,
     paused: bool,
     probing: bool,
     usual: Option<i64>,
@@ -193,6 +260,7 @@ impl Row {
             link: self.links.first(),
             phase: self.phase.as_str(),
             since: self.since,
+            missing: self.missing.as_deref(),
             paused: self.paused,
             probing: self.probing,
             usual: self.usual,
@@ -236,7 +304,8 @@ struct Context<'a> {
     sort: &'static str,
     sort_links: BTreeMap<&'static str, String>,
     filter: &'a str,
-    domain: &'a str,
+    troubles: &'a [Trouble],
+    start: &'a Start,
     keep_for: &'static [&'static str],
 }
 
@@ -247,32 +316,39 @@ struct Context<'a> {
 pub fn overview(frame: &Frame, view: &Overview) -> Result<String, RenderError> {
     let environment = ready()?;
     let filter = view.filter.trim().to_lowercase();
-    let mut shown: Vec<&Row> = view.rows.iter().filter(|row| row.matches(&filter)).collect();
-    sort(&mut shown, view.sort);
+    let mut all: Vec<&Row> = view.rows.iter().collect();
+    sort(&mut all, view.sort);
+    // Rows that do not match are there and not shown: whoever clears the filter sees them at once.
+    let shown = all.iter().filter(|row| row.matches(&filter)).count();
+    // In another order than that of the names, groups would hide what comes first.
+    let flat = view.sort != Sort::Name;
     let mut groups: BTreeMap<(bool, &str), Vec<&Row>> = BTreeMap::new();
-    for row in &shown {
+    for row in &all {
         // Those without a group come last.
-        let group = row.group.as_deref();
+        let group = row.group.as_deref().filter(|_| !flat);
         groups.entry((group.is_none(), group.unwrap_or_default())).or_default().push(row);
     }
     let mut parts = Vec::new();
     for ((rest, name), rows) in groups {
-        let html = rows_of(&environment, frame, rows.iter().copied())?;
+        let html = rows_of(&environment, frame, rows.iter().copied(), &filter, flat)?;
+        let hidden = !rows.iter().any(|row| row.matches(&filter));
         parts.push(context! {
             name => (!rest).then_some(name),
             count => rows.len(),
+            hidden => hidden,
             // Made by a template that escapes.
             rows => Value::from_safe_string(html),
         });
     }
     let context = Context {
         total: view.rows.len(),
-        shown: shown.len(),
+        shown,
         totals: &view.totals,
         sort: view.sort.as_str(),
         sort_links: links(view),
         filter: &view.filter,
-        domain: &view.domain,
+        troubles: &view.troubles,
+        start: &view.start,
         keep_for: KEEP_FOR,
     };
     let view = context! { groups => parts, ..Value::from(Serde(context)) };
@@ -289,7 +365,7 @@ pub fn rows(frame: &Frame, rows: &[Row], totals: &Totals) -> Result<String, Rend
         totals: &'a Totals,
     }
     let environment = ready()?;
-    let html = rows_of(&environment, frame, rows.iter())?;
+    let html = rows_of(&environment, frame, rows.iter(), "", false)?;
     let totals = page(&environment, "dashboard/totals.html", frame, Value::from(Serde(Only { totals })))?;
     let notice = match &frame.notice {
         Some(notice) => {
@@ -308,6 +384,8 @@ fn rows_of<'a>(
     environment: &Environment<'static>,
     frame: &Frame,
     rows: impl Iterator<Item = &'a Row>,
+    filter: &str,
+    flat: bool,
 ) -> Result<String, RenderError> {
     let template = "dashboard/row.html";
     let found = environment.get_template(template).map_err(|error| failed(template, error))?;
@@ -319,6 +397,8 @@ fn rows_of<'a>(
             now => frame.now,
             offset => frame.offset,
             may => may,
+            hidden => !row.matches(filter),
+            flat => flat,
             r => Value::from(Serde(row.context())),
         };
         html.push_str(&found.render(context).map_err(|error| failed(template, error))?);

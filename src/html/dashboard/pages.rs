@@ -53,6 +53,13 @@ pub struct Caddy {
     pub message: Option<String>,
     pub routes: Vec<Route>,
     pub caddyfile: Option<String>,
+    /// What Caddy says to the Caddyfile as it would be published now: `accepted`, `refused`, or
+    /// `unknown`. Empty: it was not asked.
+    pub opinion: &'static str,
+    /// Why it refuses it, in its own words.
+    pub objection: Option<String>,
+    /// Options in the operator's files that WakeDock's own take the place of.
+    pub notes: Vec<String>,
 }
 
 /// A way from a host to a service.
@@ -88,6 +95,11 @@ impl Route {
 #[derive(Debug, Clone, Serialize)]
 pub struct Activity {
     pub events: Vec<Event>,
+    /// Of this service alone.
+    pub service: Option<String>,
+    pub only_problems: bool,
+    /// Where the older ones are.
+    pub next: Option<String>,
 }
 
 /// Something that happened.
@@ -99,10 +111,19 @@ pub struct Event {
     /// A text `event.KIND`, where it is no change of phase.
     pub kind: String,
     pub phase: Option<&'static str>,
-    /// Of a wake or a stop.
+    /// Of a wake.
     pub cause: Option<&'static str>,
+    /// The cause of a stop.
+    pub stop: Option<&'static str>,
+    /// Who asked for it, and by what.
+    pub by: Option<String>,
+    /// Milliseconds, and the engine's part of them.
     pub took: Option<i64>,
+    pub engine: Option<i64>,
+    pub until: Option<i64>,
     pub detail: Option<String>,
+    /// Somebody has to do something about it.
+    pub bad: bool,
 }
 
 /// Everybody who may log in.
@@ -187,8 +208,8 @@ pub struct Deed {
     pub address: Option<String>,
     pub action: String,
     pub subject: String,
-    pub before: Option<String>,
-    pub after: Option<String>,
+    /// What it changed, each with what was and what is.
+    pub changes: Vec<String>,
 }
 
 /// What can be set, and what WakeDock says of itself.
@@ -198,24 +219,59 @@ pub struct Settings {
     pub revision: String,
     pub wrong: Option<String>,
     pub facts: Vec<Fact>,
-    /// The configuration outside the services.
-    pub values: Vec<Pair>,
+    pub running: Running,
 }
 
-/// A fact about this WakeDock: a text, or a time.
+/// The configuration outside the services, as it runs.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Running {
+    /// `None`: there is no file.
+    pub file: Option<String>,
+    /// When it was read and applied.
+    pub at: i64,
+    pub refused: Option<RefusedEdit>,
+    pub values: Vec<Value>,
+}
+
+/// The last edit of the file, where it was refused.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RefusedEdit {
+    pub at: i64,
+    pub problems: Vec<ConfigProblem>,
+}
+
+/// What is wrong with a value in the file.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ConfigProblem {
+    pub key: String,
+    pub value: Option<String>,
+    pub reason: String,
+    pub mend: String,
+    pub place: Option<String>,
+}
+
+/// A key, its value, and where it was written.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Value {
+    pub key: &'static str,
+    /// As in YAML; `None`: not set, or hidden.
+    pub value: Option<String>,
+    pub hidden: bool,
+    /// `file`, `environment` or `default`.
+    pub origin: &'static str,
+    /// A line of the file, or the name of a variable.
+    pub place: Option<String>,
+    pub waits: bool,
+}
+
+/// A fact about this WakeDock: a text, a time or a size.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Fact {
     /// A text `fact.KEY`.
     pub key: &'static str,
     pub value: String,
     pub at: Option<i64>,
-}
-
-/// A key and its value.
-#[derive(Debug, Clone, Serialize)]
-pub struct Pair {
-    pub key: String,
-    pub value: String,
+    pub bytes: Option<u64>,
 }
 
 /// Where people log in.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::domain::words::{Origin, StopCause, WakeCause, WakeOutcome};
 use crate::html::dashboard::chart::{Day, Wakes};
 use crate::html::dashboard::overview::{KEEP_FOR, Link, Row};
+use crate::html::dashboard::spark::Sparks;
 use crate::html::dashboard::{Frame, render};
 use crate::html::{RenderError, clip};
 
@@ -22,6 +23,7 @@ pub struct Service {
     /// The last days, the newest first; empty where there is no history.
     pub days: Vec<Day>,
     pub wakes: Option<Wakes>,
+    pub sparks: Option<Sparks>,
     /// The newest first.
     pub sessions: Vec<Session>,
     /// The last lines; `None`: they cannot be had, because the container does not run or Docker is away.
@@ -91,11 +93,13 @@ pub fn service(frame: &Frame, view: &Service) -> Result<String, RenderError> {
         wakes_today: u64,
         days: &'a [Day],
         wakes: Option<&'a Wakes>,
+        sparks: Option<&'a Sparks>,
         sessions: Vec<SessionContext<'a>>,
         log: String,
         log_waits: bool,
         sources: Vec<&'static str>,
         values: Vec<SettingContext<'a>>,
+        defaults: usize,
         problems: Vec<ProblemContext<'a>>,
         may: May,
         keep_for: &'static [&'static str],
@@ -108,11 +112,13 @@ pub fn service(frame: &Frame, view: &Service) -> Result<String, RenderError> {
         wakes_today: view.wakes_today,
         days: &view.days,
         wakes: view.wakes.as_ref(),
+        sparks: view.sparks.as_ref(),
         sessions: view.sessions.iter().map(Into::into).collect(),
         log: view.log.as_ref().map(|lines| clip::newest(lines, LOG)).unwrap_or_default(),
         log_waits: view.log.is_none(),
         sources: view.sources.iter().map(|source| source.as_str()).collect(),
         values: view.values.iter().map(Into::into).collect(),
+        defaults: view.values.iter().filter(|value| value.origin == Origin::Default).count(),
         problems: view.problems.iter().map(Into::into).collect(),
         may: view.may,
         keep_for: KEEP_FOR,
@@ -212,6 +218,8 @@ pub struct Field {
     pub fixed: bool,
     /// Who else says this value.
     pub origin: Option<&'static str>,
+    /// What somebody else saved meanwhile; empty: nothing.
+    pub now: Option<String>,
     pub error: Option<Wrong>,
 }
 
@@ -231,6 +239,8 @@ pub struct Edit {
     /// Labels do.
     pub from_label: bool,
     pub editable: bool,
+    /// Somebody else has changed it since it was opened.
+    pub changed: bool,
     /// What was read, so that two people don't overwrite each other.
     pub revision: String,
     pub form: Form,

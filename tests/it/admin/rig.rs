@@ -105,6 +105,8 @@ impl Rig {
             store: store.clone(),
             stage: stage_seen,
             config: config_seen,
+            running: Arc::default(),
+            proxy_address: None,
             publish: publisher.watch(),
             publisher: publisher.clone(),
             catalog,

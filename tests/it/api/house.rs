@@ -149,6 +149,8 @@ impl House {
             store: store.clone(),
             stage: stage_seen,
             config: config_seen,
+            running: Arc::default(),
+            proxy_address: None,
             publish: publisher.watch(),
             publisher: publisher.clone(),
             catalog: catalog.clone(),

@@ -1,15 +1,20 @@
 //! A household's services as views: what the tests render, and what the pictures show.
 
+use wakedock::config::SourceProblem;
 use wakedock::domain::service::Theme;
 use wakedock::domain::words::{Origin, Phase, Role, StopCause, WakeCause, WakeOutcome};
 use wakedock::html::Language;
 use wakedock::html::dashboard::chart::{self, Stay, Wake};
-use wakedock::html::dashboard::overview::{Awake, Failure, LastWake, Link, Overview, Row, Sort, Totals};
+use wakedock::html::dashboard::overview::{
+    Awake, Failure, LastWake, Link, Overview, Row, Sort, Start, Totals, Trouble,
+};
 use wakedock::html::dashboard::pages as view;
 use wakedock::html::dashboard::service::{
     Container, Edit, Field, Form, May, New, Problem, Service, Session, Setting, Wrong,
 };
-use wakedock::html::dashboard::{Banner, Frame, Notice, Person, Place, overview, pages, service};
+use wakedock::html::dashboard::{Banner, Frame, Notice, Person, Place, overview, pages, service, spark};
+
+use super::sample_pages::{account, activity, audit, by_provider, caddy, settings, tokens, users};
 
 /// Sunday, 23 November 2025, 19:42 UTC.
 pub(super) const NOW: i64 = 1_763_926_920_000;
@@ -78,6 +83,7 @@ pub(super) fn row(name: &str, phase: Phase) -> Row {
         links: vec![Link { href: format!("https://{host}/"), text: host }],
         phase,
         since: NOW - 3 * HOUR,
+        missing: None,
         paused: false,
         probing: false,
         usual: Some(4200),
@@ -142,6 +148,7 @@ pub(super) fn rows(count: usize) -> Vec<Row> {
                     Some(LastWake { at: NOW - 9_000, cause: WakeCause::Request, took: Some(312) });
             }
             3 => row.paused = true,
+            4 => row.missing = Some("photoprism-app".into()),
             25 => row.problems = 1,
             29 => row.last_wake = None,
             _ => {}
@@ -171,7 +178,25 @@ pub(super) fn overview_of(count: usize) -> Overview {
         wake_p50: Some(2140),
         problems: 2,
     };
-    Overview { rows, totals, sort: Sort::Name, filter: String::new(), domain: "example.com".into() }
+    let start = Start {
+        labels: true,
+        host: "hi.example.com".into(),
+        href: "https://hi.example.com/".into(),
+        command: "curl https://hi.example.com/".into(),
+    };
+    Overview { rows, totals, sort: Sort::Name, filter: String::new(), troubles: Vec::new(), start }
+}
+
+pub(super) fn trouble_of(service: Option<&str>, container: Option<&str>) -> Trouble {
+    let problem = SourceProblem {
+        key: "wakedock.stop-after".into(),
+        value: Some("15".into()),
+        reason: "is a bare number, and a duration carries its unit".into(),
+        mend: "write `15m` for minutes".into(),
+        origin: Origin::Label,
+        container: container.map(Into::into),
+    };
+    Trouble::new(service.map(Into::into), &problem)
 }
 
 /// A service that is used in the evenings.
@@ -203,6 +228,14 @@ pub(super) fn one_service() -> Service {
             Wake { took: engine + 3100 + (at * 197) % 1400 + slow, engine: Some(engine), failed: at == 22 }
         })
         .collect();
+    let hours: Vec<spark::Hour> = (0..160)
+        .map(|ago| spark::Hour {
+            start: NOW - ago * HOUR,
+            requests: u64::try_from((ago * 37) % 61).unwrap(),
+            memory: (ago % 5 != 0).then_some(4e8),
+            cpu: (ago % 5 != 0).then_some(0.07),
+        })
+        .collect();
     let session = |at: i64, path: &str, client: &str, took: i64, awake: Option<i64>| Session {
         at,
         cause: WakeCause::Request,
@@ -227,6 +260,7 @@ pub(super) fn one_service() -> Service {
         wakes_today: 2,
         days: chart::days(NOW, 3600, 7, &stays),
         wakes: chart::wakes(&wakes),
+        sparks: spark::sparks(NOW, 7, &hours),
         sessions: vec![
             session(NOW - 94 * MINUTE, "GET /web/index.html", "192.168.1.23", 4300, None),
             session(NOW - 13 * HOUR, "GET /System/Ping", "192.168.1.40", 4120, Some(48 * MINUTE)),
@@ -311,6 +345,7 @@ fn edit() -> Edit {
         from_file: false,
         from_label: true,
         editable: true,
+        changed: true,
         revision: "7".into(),
         form: form(),
         labels: None,
@@ -341,182 +376,6 @@ fn picking() -> New {
     }
 }
 
-fn caddy() -> view::Caddy {
-    let routes = rows(9).into_iter().map(|row| {
-        let host = row.links[0].text.clone();
-        view::Route::new(&host, "", Some(row.links[0].href.clone()), &row.name, &row.name, row.phase)
-    });
-    let caddyfile = "{\n\tadmin localhost:2019\n\ton_demand_tls {\n\t\task http://127.0.0.1:7081/caddy/ask\n\t}\n}\n\nhttps://jellyfin.example.com,\nhttps://navidrome.example.com {\n\ttls {\n\t\ton_demand\n\t}\n\treverse_proxy unix//run/wakedock/proxy.sock {\n\t\tlb_try_duration 15s\n\t}\n}\n";
-    view::Caddy {
-        verdict: "published",
-        sign: "ready",
-        since: Some(NOW - 26 * HOUR),
-        mode: "managed",
-        target: "http://127.0.0.1:2019".into(),
-        message: None,
-        routes: routes.collect(),
-        caddyfile: Some(caddyfile.into()),
-    }
-}
-
-fn activity() -> view::Activity {
-    let event = |id: u64, ago: i64, service: &str| view::Event {
-        id,
-        at: NOW - ago,
-        service: (!service.is_empty()).then(|| service.into()),
-        ..view::Event::default()
-    };
-    let phase = |id, ago, service, phase: Phase, cause| view::Event {
-        phase: Some(phase.as_str()),
-        kind: "phase".into(),
-        cause,
-        ..event(id, ago, service)
-    };
-    let kind = |kind: &str, event: view::Event| view::Event { kind: kind.into(), ..event };
-    view::Activity {
-        events: vec![
-            phase(812, 1_000, "freshrss", Phase::Stopping, Some("idle")),
-            phase(811, 4_000, "paperless", Phase::Waking, Some("request")),
-            phase(809, 9_000, "n8n", Phase::Failed, None),
-            view::Event {
-                took: Some(312),
-                detail: Some("exited with code 1".into()),
-                ..kind("wake-ended", event(808, 9_000, "n8n"))
-            },
-            phase(807, 9_400, "n8n", Phase::Waking, Some("request")),
-            phase(804, 3 * MINUTE, "vaultwarden", Phase::Ready, Some("request")),
-            view::Event { detail: Some("30 hosts".into()), ..kind("published", event(801, 44 * MINUTE, "")) },
-            kind("service-added", event(799, 44 * MINUTE, "mealie")),
-            phase(790, 61 * MINUTE, "immich", Phase::Asleep, Some("idle")),
-            view::Event { detail: Some("27.3.1".into()), ..kind("engine", event(761, 26 * HOUR, "")) },
-            view::Event { detail: Some("0.1.0".into()), ..kind("started", event(760, 26 * HOUR, "")) },
-        ],
-    }
-}
-
-fn users() -> view::Users {
-    let user = |name: &str, role, disabled, seen: Option<i64>| {
-        view::User::new(name.into(), role, disabled, NOW - 900 * HOUR, seen.map(|ago| NOW - ago))
-    };
-    view::Users {
-        users: vec![
-            user("anna", Role::Admin, false, Some(1_000)),
-            user("ben", Role::User, false, Some(26 * HOUR)),
-            user("display-kitchen", Role::Viewer, false, Some(4 * MINUTE)),
-            user("guest", Role::Viewer, true, None),
-        ],
-        ..view::Users::default()
-    }
-}
-
-fn tokens(fresh: bool) -> view::Tokens {
-    let token = |id: &str, name: &str, role: Role, used: Option<i64>, ends: Option<i64>| view::Token {
-        id: id.into(),
-        name: name.into(),
-        role: role.as_str(),
-        owner: "anna".into(),
-        used_at: used.map(|ago| NOW - ago),
-        expires_at: ends.map(|ahead| NOW + ahead),
-        expired: ends.is_some_and(|ahead| ahead < 0),
-    };
-    view::Tokens {
-        tokens: vec![
-            token("k3v9", "homepage", Role::Viewer, Some(8_000), Some(61 * 24 * HOUR)),
-            token("p0qd", "shortcuts on the phone", Role::User, Some(30 * HOUR), None),
-            token("x7ma", "old backup script", Role::Viewer, None, Some(-HOUR)),
-        ],
-        fresh: fresh.then(|| view::Fresh {
-            name: "homepage".into(),
-            token: "wd_k3v9_3nQm8tXw5ZrYb1KcVhJ7uPdLs0".into(),
-        }),
-        roles: vec!["viewer", "user", "admin"],
-        lives: &["7d", "30d", "90d", "365d", "never"],
-        wrong: None,
-    }
-}
-
-fn audit() -> view::Audit {
-    let deed = |ago: i64, who: &str, action: &str, subject: &str| view::Deed {
-        at: NOW - ago,
-        who: who.into(),
-        via: "session".into(),
-        address: Some("192.168.1.23".into()),
-        action: action.into(),
-        subject: subject.into(),
-        before: None,
-        after: None,
-    };
-    view::Audit {
-        entries: vec![
-            view::Deed {
-                before: Some("{\"idle\":{\"stop_after\":\"15m\"}}".into()),
-                after: Some("{\"idle\":{\"stop_after\":\"30m\"}}".into()),
-                ..deed(12 * MINUTE, "anna", "service.put", "jellyfin")
-            },
-            deed(47 * MINUTE, "ben", "service.keep-awake", "code-server"),
-            deed(3 * HOUR, "anna", "auth.login", "anna"),
-            view::Deed {
-                via: "socket".into(),
-                address: None,
-                ..deed(26 * HOUR, "root", "user.create", "ben")
-            },
-        ],
-        next: Some("/audit?cursor=abc".into()),
-    }
-}
-
-fn settings() -> view::Settings {
-    let pair = |key: &str, value: &str| view::Pair { key: key.into(), value: value.into() };
-    let fact = |key, value: &str| view::Fact { key, value: value.into(), at: None };
-    view::Settings {
-        fields: Vec::new(),
-        revision: "3".into(),
-        wrong: None,
-        facts: vec![
-            fact("version", "0.1.0"),
-            view::Fact { key: "started", at: Some(NOW - 26 * HOUR), ..view::Fact::default() },
-            fact("engine", "27.3.1"),
-            fact("caddy", "2.10.2"),
-            fact("store", "1.4 MB"),
-        ],
-        values: vec![
-            pair("domain", "example.com"),
-            pair("data_dir", "/var/lib/wakedock"),
-            pair("proxy.listen", "[\"unix:/run/wakedock/proxy.sock\", \"127.0.0.1:7080\"]"),
-            pair("admin.listen", "127.0.0.1:7081"),
-            pair("caddy.mode", "managed"),
-            pair("docker.host", "unix:///var/run/docker.sock"),
-        ],
-    }
-}
-
-fn account() -> view::Account {
-    let log_in = |id: &str, agent: &str, address: &str, seen: i64, this| view::LogIn {
-        id: id.into(),
-        agent: agent.into(),
-        address: address.into(),
-        made_at: NOW - 90 * HOUR,
-        seen_at: NOW - seen,
-        this,
-    };
-    view::Account::new(
-        "anna".into(),
-        Role::Admin,
-        true,
-        vec![
-            log_in("1", "Firefox on Linux", "192.168.1.23", 1_000, true),
-            log_in("2", "Safari on iPhone", "10.8.0.3", 9 * HOUR, false),
-        ],
-        None,
-    )
-}
-
-fn by_provider() -> view::Login {
-    let provider = Some(view::Provider { name: "Authelia".into(), away: true });
-    let wrong = Some("That log-in was begun too long ago.".into());
-    view::Login { next: "/services/cloud?tab=log".into(), wrong, provider, ..view::Login::default() }
-}
-
 /// Every page there is, under the name its picture has.
 pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
     let at = |place, back: &str| {
@@ -541,6 +400,8 @@ pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
         notice: Some(Notice { bad: true, key: "engine", subject: "wiki".into(), detail: None }),
         ..home.clone()
     };
+    let troubles = vec![trouble_of(Some("mealie"), None), trouble_of(None, Some("old-wiki"))];
+    let troubled = Overview { troubles, ..overview_of(12) };
     let empty = Overview { rows: Vec::new(), totals: Totals::default(), ..overview_of(1) };
     let mut asleep = one_service();
     asleep.row = rows(12).remove(11);
@@ -562,7 +423,7 @@ pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
     let mut pages = vec![
         ("overview", overview::overview(&home, &overview_of(30))),
         ("overview-empty", overview::overview(&home, &empty)),
-        ("overview-trouble", overview::overview(&trouble, &overview_of(12))),
+        ("overview-trouble", overview::overview(&trouble, &troubled)),
         ("service", service::service(&at(Place::Services, "/services/jellyfin"), &one_service())),
         ("service-asleep", service::service(&at(Place::Services, "/services/wiki"), &asleep)),
         ("edit", service::edit(&at(Place::Services, "/services/paperless/edit"), &edit())),
