@@ -14,6 +14,8 @@ Usage: ./dev.sh VERB
   test     runs every check and every test
   soak     mixed traffic, faults, sleeps and wakes for two hours, or for as long as it is told
            (./dev.sh soak 10m): nothing may be lost, memory and descriptors may not grow
+  pictures takes the pictures in docs/images anew: a harbour of services on an engine of its own, with
+           Caddy and Chromium (./dev.sh pictures --png DIR: also as PNG, at four widths)
   help     this text
 
 On Debian as root, the Rust toolchain is all that has to be there.
@@ -469,6 +471,40 @@ soak() {
     cargo test --locked --test system -- soak:: --nocapture
 }
 
+# The pages of services that really run, in both themes; what is wrong with one of them fails it.
+pictures() {
+  local png=
+  if [[ ${1:-} == --png ]]; then
+    png=$(realpath --canonicalize-missing "${2:?a folder for the pictures}")
+  elif (($#)); then
+    usage >&2
+    exit 64
+  fi
+  mkdir -p "$dev"
+  trap finish_tests EXIT
+  if running dockerd; then engine_is_the_demo_s=true; fi
+  toolchain
+  compiler
+  need chromium chromium
+  need chromedriver chromium-driver
+  need ip iproute2
+  need go golang-go
+  need node nodejs
+  need npm npm
+  # The icons of the harbour are in it.
+  [[ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]] || packages fonts fonts-dejavu-core
+  caddy_program
+  engine
+  step build
+  step build_testapp
+  step build_peers
+  local images=$root/docs/images
+  printf '\n== pictures in %s\n' "$images"
+  WAKEDOCK_PICTURES=$images WAKEDOCK_PICTURES_PNG=$png \
+    WAKEDOCK_BIN=$target/release/wakedock WAKEDOCK_TESTAPP=$testapp WAKEDOCK_PEERS=$peers \
+    cargo test --locked --test system -- pictures:: --nocapture
+}
+
 case ${1:-help} in
   up) up ;;
   down) down ;;
@@ -476,6 +512,7 @@ case ${1:-help} in
   status) status ;;
   test) tests ;;
   soak) soak "${2:-2h}" ;;
+  pictures) pictures "${@:2}" ;;
   help | --help | -h) usage ;;
   *)
     usage >&2

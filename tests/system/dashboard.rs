@@ -1,11 +1,11 @@
-//! The dashboard in a real browser: first run, log-in, live changes, forms, roles, and nothing that
-//! axe-core objects to.
+//! The dashboard in a real browser: first run, log-in, live changes, forms, roles. How it looks
+//! is seen in [`crate::pictures`].
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{App, Browser, Manner, WakeDock, eventually, free_port, peer, shared};
+use crate::harness::{App, Browser, Manner, WakeDock, eventually, free_port, shared};
 
 const PASSWORD: &str = "a harbour at night";
 
@@ -177,53 +177,4 @@ fn a_restart_is_said_and_gone_through_while_the_page_is_open() {
     assert_eq!(browser.evaluate("return window.mark"), "the same document");
     browser.press("[formaction='/services/shop/wake']");
     until(&browser, "live again", |browser| phase(browser, "ready"));
-}
-
-/// On any page, in both themes, with the stricter contrast of 7:1.
-#[test]
-fn axe_finds_nothing() {
-    let _turn = shared();
-    let axe = std::fs::read_to_string(peer("axe/node_modules/axe-core/axe.min.js")).unwrap();
-    let app = App::builder("axe").create();
-    let dock = dock(app.name());
-    let browser = Browser::open(Manner::default());
-    for path in ["/login", &set_up_path(&dock)] {
-        browser.go(&address(&dock, path));
-        assert_eq!(violations(&browser, &axe), json!([]), "{path}");
-    }
-    set_up(&dock, &browser);
-    for theme in ["light", "dark"] {
-        browser.evaluate(&format!("document.cookie = 'wakedock_theme={theme};path=/'"));
-        for path in [
-            "/",
-            "/services/shop",
-            "/services/shop/edit",
-            "/new",
-            "/new?blank=1",
-            "/caddy",
-            "/activity",
-            "/users",
-            "/users/anna",
-            "/tokens",
-            "/audit",
-            "/settings",
-            "/account",
-            "/nothing",
-        ] {
-            browser.go(&address(&dock, path));
-            assert_eq!(browser.evaluate("return document.documentElement.dataset.theme"), theme);
-            assert_eq!(violations(&browser, &axe), json!([]), "{path}, {theme}");
-            let wide = browser.evaluate("return document.documentElement.scrollWidth <= innerWidth");
-            assert_eq!(wide, true, "{path} has to be pushed sideways");
-        }
-    }
-}
-
-fn violations(browser: &Browser, axe: &str) -> Value {
-    browser.evaluate(axe);
-    browser.evaluate_later(
-        "const done = arguments[arguments.length - 1]; \
-         axe.run(document, { rules: { 'color-contrast-enhanced': { enabled: true } } }) \
-           .then((all) => done(all.violations.map((one) => [one.id, one.nodes.map((node) => node.html)])));",
-    )
 }

@@ -138,7 +138,7 @@ pub(super) async fn save(visit: Visit, Path(name): Path<String>, sent: Sent) -> 
     match visit.state.catalog.put(entry.name.clone(), keys, expect, visit.by()).await {
         Ok(_) => answer::back(&format!("/services/{}", encode(&name)), "saved", &name),
         // What was typed is not lost: it is shown with what holds now, and saved by pressing again.
-        Err(PutError::Changed) => match find(&visit, &name) {
+        Err(PutError::Changed | PutError::Exists) => match find(&visit, &name) {
             Some(entry) => show(&visit, StatusCode::CONFLICT, &entry, Some(&sent), &[], true),
             None => answer::missing(&visit),
         },

@@ -47,10 +47,13 @@ fn main() -> ExitCode {
 }
 
 fn run(switches: Switches) -> ExitCode {
+    // Written to, so that it is really taken.
+    let held = std::hint::black_box(vec![1_u8; switches.memory * 1_000_000]);
     let served = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .and_then(|runtime| runtime.block_on(serve::run(switches)));
+    drop(held);
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

@@ -37,6 +37,8 @@ pub struct Switches {
     pub exit_code: u8,
     pub on_term: OnTerm,
     pub face: Face,
+    /// Megabytes that it holds on to.
+    pub memory: usize,
 }
 
 impl Switches {
@@ -78,6 +80,7 @@ impl Switches {
             exit_after,
             exit_code: number(&look_up, "EXIT_CODE", 1, "a number up to 255")?,
             on_term,
+            memory: number(&look_up, "MEMORY", 0, "a number of megabytes")?,
             face,
         })
     }

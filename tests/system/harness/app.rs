@@ -26,6 +26,7 @@ fn unique(hint: &str) -> String {
 #[must_use]
 pub struct Builder {
     hint: String,
+    name: Option<String>,
     run: Arc<Run>,
     env: Vec<String>,
     spec: Value,
@@ -85,12 +86,26 @@ impl Builder {
         self
     }
 
+    /// Under this very name: on an engine where nobody else has one.
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// From the same image under another name, `repository:tag`.
+    pub fn image(mut self, image: &str) -> Self {
+        let (repository, tag) = image.rsplit_once(':').expect("repository:tag");
+        self.run.docker.tag(&self.run.image(), repository, tag);
+        self.spec["Image"] = json!(image);
+        self
+    }
+
     /// Creates it, without starting it.
     pub fn create(mut self) -> App {
         self.spec["Env"] = json!(self.env);
         let port =
             self.env.iter().rev().find_map(|env| env.strip_prefix("PORT=")?.parse().ok()).unwrap_or(PORT);
-        let name = unique(&self.hint);
+        let name = self.name.unwrap_or_else(|| unique(&self.hint));
         self.run.docker.create(&name, &self.spec);
         App { name, port, spec: self.spec, run: self.run }
     }
@@ -121,7 +136,7 @@ impl App {
     /// On the engine of this run.
     pub fn builder_on(run: Arc<Run>, hint: &str) -> Builder {
         let spec = json!({ "Image": run.image(), "Labels": run.labels(), "HostConfig": {} });
-        Builder { hint: hint.to_owned(), env: Vec::new(), spec, run }
+        Builder { hint: hint.to_owned(), name: None, env: Vec::new(), spec, run }
     }
 
     pub fn name(&self) -> &str {

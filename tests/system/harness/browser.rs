@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -112,6 +114,83 @@ impl Browser {
     /// What a script gives to the function that is its last argument, some time later.
     pub fn evaluate_later(&self, script: &str) -> Value {
         self.in_session("POST", "/execute/async", Some(json!({ "script": script, "args": [] })))
+    }
+
+    /// What the browser is like from now on, by Chromium's own protocol.
+    fn order(&self, command: &str, parameters: Value) -> Value {
+        let order = json!({ "cmd": command, "params": parameters });
+        self.in_session("POST", "/goog/cdp/execute", Some(order))
+    }
+
+    /// Gives the window this size, in CSS pixels; `density` of the screen's to one of them.
+    pub fn size(&self, width: u32, height: u32, density: f64) {
+        let metrics =
+            json!({ "width": width, "height": height, "deviceScaleFactor": density, "mobile": false });
+        self.order("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    /// What its person has chosen: pairs like `("forced-colors", "active")`. Those before are over.
+    pub fn prefers(&self, features: &[(&str, &str)]) {
+        let features: Vec<_> =
+            features.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        self.order("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
+    /// Its clock is ahead of UTC by so many hours.
+    pub fn lives_in(&self, offset: i64) {
+        // The names of these zones count to the west.
+        let zone = format!("Etc/GMT{}{}", if offset > 0 { '-' } else { '+' }, offset.abs());
+        self.order("Emulation.setTimezoneOverride", json!({ "timezoneId": zone }));
+    }
+
+    /// The languages that it asks for: `fr-FR,fr;q=0.9`.
+    pub fn speaks(&self, languages: &str) {
+        self.order("Network.enable", json!({}));
+        let headers = json!({ "headers": { "Accept-Language": languages } });
+        self.order("Network.setExtraHTTPHeaders", headers);
+    }
+
+    /// Everything is fetched anew from now on, as by somebody who was never here.
+    pub fn forgets(&self) {
+        self.order("Network.enable", json!({}));
+        self.order("Network.setCacheDisabled", json!({ "cacheDisabled": true }));
+    }
+
+    /// A picture of the page from its top, at most `height` CSS pixels of it: `png` or `webp`.
+    pub fn picture(&self, format: &str, height: u32) -> Vec<u8> {
+        let whole = self.evaluate("return [innerWidth, document.documentElement.scrollHeight]");
+        let height = whole[1].as_u64().expect("pixels").min(u64::from(height));
+        let mut parameters = json!({
+            "format": format, "captureBeyondViewport": true,
+            "clip": { "x": 0, "y": 0, "width": whole[0], "height": height, "scale": 1 },
+        });
+        if format == "webp" {
+            parameters["quality"] = json!(86);
+        }
+        let picture = self.order("Page.captureScreenshot", parameters);
+        BASE64.decode(picture["data"].as_str().expect("a picture")).expect("base64")
+    }
+
+    /// Presses keys, as a person does: text, and names of keys of the protocol's.
+    pub fn type_keys(&self, keys: &str) {
+        let actions: Vec<_> = keys
+            .chars()
+            .flat_map(|key| {
+                ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
+            })
+            .collect();
+        let body = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] });
+        self.in_session("POST", "/actions", Some(body));
+    }
+
+    /// What axe-core, given as its source, has against the page, with the stricter contrast of 7:1.
+    pub fn violations(&self, axe: &str) -> Value {
+        self.evaluate(axe);
+        self.evaluate_later(
+            "const done = arguments[arguments.length - 1]; \
+             axe.run(document, { resultTypes: ['violations'], rules: { 'color-contrast-enhanced': { enabled: true } } }) \
+               .then((all) => done(all.violations.map((one) => [one.id, one.nodes.map((node) => node.html)])));",
+        )
     }
 
     /// What a script in the page returns.

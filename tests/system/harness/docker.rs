@@ -77,6 +77,11 @@ impl Docker {
         assert!(!answer.text().contains("\"error\""), "import: {}", answer.text());
     }
 
+    /// Gives an image another name.
+    pub fn tag(&self, image: &str, repository: &str, tag: &str) {
+        self.post(&format!("/images/{image}/tag?repo={}&tag={}", encoded(repository), encoded(tag)), None);
+    }
+
     /// Creates a container and gives its id.
     pub fn create(&self, name: &str, spec: &Value) -> String {
         let answer = self.post(&format!("/containers/create?name={name}"), Some(spec)).json();

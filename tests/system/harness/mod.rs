@@ -23,6 +23,7 @@ mod process;
 mod relay;
 mod run;
 mod selftest;
+mod small_disk;
 mod times;
 mod wakedock;
 mod walk;
@@ -46,8 +47,9 @@ pub use metrics::value as metric_value;
 pub use peers::peer;
 pub use process::Process;
 pub use relay::Relay;
+pub use small_disk::SmallDisk;
 pub use times::Times;
-pub use wakedock::{WakeDock, command};
+pub use wakedock::{Builder as WakeDockBuilder, WakeDock, command};
 pub use walk::{Operation, links, look_at_every_page, look_at_the_api, operations};
 pub use websocket::{Message, WebSocket};
 

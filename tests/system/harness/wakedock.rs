@@ -94,6 +94,11 @@ impl Builder {
         Self { inherited: true, ..self }
     }
 
+    /// Where its state will be.
+    pub fn data_dir(&self) -> PathBuf {
+        PathBuf::from(self.config["data_dir"].as_str().expect("a folder"))
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(self) -> WakeDock {
         let sockets = self.inherited.then(|| Sockets::listen(&self.folder.path().join("proxy.sock")));
