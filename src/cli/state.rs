@@ -235,12 +235,12 @@ fn cannot_open(error: &OpenStoreError, terminal: &Terminal) -> Exit {
 pub(super) fn restore(arguments: &Restore, around: Surroundings<'_>) -> Exit {
     let terminal = around.terminal;
     if arguments.check {
-        return match restore::check(&arguments.file) {
+        return match checked(&arguments.file, terminal) {
             Ok(report) if arguments.json => {
                 terminal.print(&format!("{:#}\n", shown(&arguments.file, &report)))
             }
             Ok(report) => terminal.print(&format!("{}: {}\n", arguments.file.display(), said(&report))),
-            Err(error) => not_restored(&error, &arguments.file, terminal),
+            Err(exit) => exit,
         };
     }
     let store = match around.store() {

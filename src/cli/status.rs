@@ -10,11 +10,10 @@ use crate::cli::terminal::Terminal;
 use crate::cli::view::services::{self, Frame};
 use crate::cli::view::{detail, words};
 use crate::cli::watch;
-use crate::cli::wire::{List, Overview, Service};
+use crate::cli::wire::{Overview, Service};
 use crate::domain::time::Timestamp;
 
-/// More than fits on a page of the API is asked for page by page.
-const PAGE: usize = 500;
+const SERVICES: &str = "/api/v1/services";
 const OVERVIEW: &str = "/api/v1/system/overview";
 
 #[derive(Debug, Args)]
@@ -50,7 +49,7 @@ impl Picture {
             let answer = client.get(&format!("/api/v1/services/{}", segment(name))).await?;
             return Ok(Self { now: answer.now(), overview: Json::Null, services: vec![answer.read()?] });
         }
-        let (overview, services) = tokio::try_join!(client.get(OVERVIEW), all(client))?;
+        let (overview, services) = tokio::try_join!(client.get(OVERVIEW), client.all(SERVICES))?;
         Ok(Self { now: overview.now(), overview: overview.read()?, services })
     }
 
@@ -79,21 +78,6 @@ impl Picture {
         match (name, self.services.first()) {
             (Some(_), Some(service)) => service.clone(),
             _ => json!({ "overview": self.overview, "services": self.services }),
-        }
-    }
-}
-
-/// Every service, page by page.
-async fn all(client: &Client) -> Result<Vec<Json>, ClientError> {
-    let mut found = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let from = cursor.map_or(String::new(), |cursor| format!("&cursor={}", segment(&cursor)));
-        let page: List<Json> = client.read(&format!("/api/v1/services?limit={PAGE}{from}")).await?;
-        found.extend(page.items);
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => return Ok(found),
         }
     }
 }

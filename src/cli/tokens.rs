@@ -15,7 +15,7 @@ use crate::cli::users::role;
 use crate::cli::view::paint::{Ink, plain};
 use crate::cli::view::table::{self, Cell, Column};
 use crate::cli::view::words::{ago, until};
-use crate::cli::wire::{List, parse_time};
+use crate::cli::wire::parse_time;
 use crate::clock;
 use crate::config::format_duration;
 use crate::domain::words::Role;
@@ -104,11 +104,11 @@ async fn carry_out(
             Ok(exit)
         }
         TokenCommand::List { json, .. } => {
-            let list: List<Json> = client.read(&format!("{TOKENS}?limit=500")).await?;
+            let all = client.all(TOKENS).await?;
             if *json {
-                return Ok(terminal.print(&format!("{:#}\n", json!({ "items": list.items }))));
+                return Ok(terminal.print(&format!("{:#}\n", json!({ "items": all }))));
             }
-            Ok(show(&list.items, terminal))
+            Ok(show(&all, terminal))
         }
         TokenCommand::Revoke { id, .. } => {
             let path = format!("{TOKENS}/{}", segment(id));

@@ -2,7 +2,8 @@
 //! there is kept.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ use crate::store::rehearsal::Rehearsal;
 use crate::store::schema::{EVENTS, META, NEWEST, SESSIONS, STATES};
 use crate::store::tables::{COUNTERS, Reading, StorageFault, Writing};
 
+/// Restores within one second whose old stores are told apart.
+const SAME_SECOND: usize = 100;
 /// How many records that are not understood are named.
 const NAMED: usize = 10;
 
@@ -175,7 +178,7 @@ pub fn replace<T>(
     let directory = directory_of(store);
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(write)?;
     // Nobody makes a new store meanwhile. Not every file system knows this lock.
-    let guard = std::fs::File::open(directory).map_err(write)?;
+    let guard = File::open(directory).map_err(write)?;
     let _ = guard.lock();
     let old = Old::take(backup, store)?;
     let draft = beside(store, ".restoring");
@@ -240,12 +243,28 @@ impl Old {
             return Ok(None);
         }
         let at = jiff::Timestamp::from_millisecond(clock::wall().as_millis()).unwrap_or_default();
-        let kept = beside(store, &format!(".before-restore-{}", at.strftime("%Y%m%dT%H%M%SZ")));
-        // A second name leaves no moment without a store; not every file system has that.
-        if std::fs::hard_link(store, &kept).is_err() {
-            std::fs::rename(store, &kept)?;
+        let name = format!(".before-restore-{}", at.strftime("%Y%m%dT%H%M%SZ"));
+        // What an earlier restore kept stays, also where that was in the same second.
+        for number in 0..SAME_SECOND {
+            let more = if number == 0 { String::new() } else { format!(".{number}") };
+            let kept = beside(store, &format!("{name}{more}"));
+            match give_name(store, &kept) {
+                Ok(()) => return Ok(Some(kept)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Some(kept))
+        Err(ErrorKind::AlreadyExists.into())
+    }
+}
+
+/// A second name leaves no moment without a store; not every file system has that. Takes nobody's.
+fn give_name(store: &Path, kept: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(store, kept) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        Err(_) if kept.symlink_metadata().is_ok() => Err(ErrorKind::AlreadyExists.into()),
+        Err(_) => std::fs::rename(store, kept),
     }
 }
 

@@ -53,22 +53,34 @@ pub(super) async fn get_backup(
     };
     let place =
         ONE.try_acquire().map_err(|_| away("backup-runs", "Another backup is being made at this moment"))?;
-    let copy = beside(state.store.path());
-    let made = state.store.backup(&copy).await.map_err(|error| {
-        tracing::warn!(%error, "no backup was made");
-        away("store-away", "The store cannot be copied at the moment")
-    })?;
-    // The name goes at once; the bytes stay for as long as they are read.
-    let opened = File::open(&copy);
-    if let Err(error) = std::fs::remove_file(&copy) {
-        tracing::warn!(path = %copy.display(), %error, "a copy of the store is left");
-    }
-    let file = opened.map_err(|error| {
-        tracing::warn!(%error, "the backup that was made cannot be read");
-        away("store-away", "The store cannot be copied at the moment")
-    })?;
-    let entry = Entry::by(&caller, "backup-downloaded", "store");
-    audit::note(&state.store, entry.after(serde_json::json!({ "records": made.records })));
+    // A client that goes away while it is made leaves no copy of every hash behind, and nobody begins
+    // another one over it.
+    let making = tokio::spawn(async move {
+        let copy = beside(state.store.path());
+        let made = state.store.backup(&copy).await;
+        let opened = made.map_err(|error| error.to_string()).and_then(|made| {
+            let opened = File::open(&copy).map_err(|error| error.to_string());
+            // The name goes at once; the bytes stay for as long as they are read.
+            if let Err(error) = std::fs::remove_file(&copy) {
+                tracing::warn!(path = %copy.display(), %error, "a copy of the store is left");
+            }
+            Ok((opened?, made))
+        });
+        if let Ok((_, made)) = &opened {
+            let entry = Entry::by(&caller, "backup-downloaded", "store");
+            audit::note(&state.store, entry.after(serde_json::json!({ "records": made.records })));
+        }
+        (place, opened)
+    });
+    let (place, opened) = match making.await {
+        Ok((place, Ok(opened))) => (place, opened),
+        Ok((_, Err(error))) => {
+            tracing::warn!(error, "no backup was made");
+            return Err(away("store-away", "The store cannot be copied at the moment"));
+        }
+        Err(_) => return Err(away("store-away", "The store cannot be copied at the moment")),
+    };
+    let (file, made) = opened;
     let (pieces, read) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
         let _place = place;

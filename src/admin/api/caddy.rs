@@ -156,8 +156,13 @@ pub(super) async fn publish_caddy_config(
     caller: Caller,
     _none: Query<()>,
 ) -> Result<Json<Publish>, Problem> {
-    let publish = state.publisher.publish().await.map_err(refused)?;
-    audit::note(&state.store, Entry::by(&caller, "published", "Caddy"));
+    // A client that goes away leaves nothing half done: what it ordered is carried out, and written down.
+    let done = tokio::spawn(async move {
+        let publish = state.publisher.publish().await?;
+        audit::note(&state.store, Entry::by(&caller, "published", "Caddy"));
+        Ok::<_, AskError>(publish)
+    });
+    let publish = done.await.unwrap_or(Err(AskError::Ended)).map_err(refused)?;
     Ok(Json(publish.into()))
 }
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::admin::api::body::{JsonObject, MergePatch};
-use crate::admin::api::precondition::changed;
+use crate::admin::api::precondition::{Condition, check};
 use crate::admin::problem::{FieldError, Problem};
 use crate::store::CommitError;
 
@@ -49,18 +49,19 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for InPath<
     }
 }
 
-/// The revision that a change expects. `None`: whatever there is.
+/// The revision that a change expects of what is at `revision` now. `None`: whatever there is, which is
+/// what whoever says nothing expects.
 ///
 /// # Errors
-/// Where it expects something that never was.
-pub fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let wanted = wanted.to_str().unwrap_or_default().trim();
-    if wanted == "*" {
+/// Where it expects something else than is there.
+pub fn expected(headers: &HeaderMap, revision: Option<u64>) -> Result<Option<u64>, Problem> {
+    if revision.is_none() || !headers.contains_key(header::IF_MATCH) {
         return Ok(None);
     }
-    let revision = wanted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')?.parse().ok());
-    revision.map(Some).ok_or_else(|| changed(None))
+    Ok(match check(headers, revision)? {
+        Condition::Revision(revision) => Some(revision),
+        Condition::Present | Condition::Absent => None,
+    })
 }
 
 /// The store does not write.

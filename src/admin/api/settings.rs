@@ -82,7 +82,7 @@ pub(super) async fn change_settings(
     headers: HeaderMap,
     Sent(sent): Sent<ChangedSettings>,
 ) -> Result<Response, Problem> {
-    let expect = expected(&headers)?;
+    let expect = expected(&headers, Some(state.auth.settings().revision))?;
     let (idle, absolute) = (sent.session_idle_seconds, sent.session_absolute_seconds);
     let (idle, absolute) = (idle.map(Duration::from_secs), absolute.map(Duration::from_secs));
     let settings = state.auth.change_settings(&caller, idle, absolute, expect).await.map_err(refused)?;

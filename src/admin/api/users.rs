@@ -212,7 +212,7 @@ pub(super) async fn change_user(
 ) -> Result<Response, Problem> {
     let change =
         UserChange { role: sent.role.map(Role::from), disabled: sent.disabled, password: sent.password };
-    let expect = expected(&headers)?;
+    let expect = expected(&headers, state.auth.user(&name).map(|user| user.revision))?;
     let user = state.auth.change_user(&caller, &name, change, expect).await.map_err(refused)?;
     Ok(with_tag(StatusCode::OK, &user))
 }
@@ -240,7 +240,8 @@ pub(super) async fn delete_user(
     _none: Query<()>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    state.auth.remove_user(&caller, &name, expected(&headers)?).await.map_err(refused)?;
+    let expect = expected(&headers, state.auth.user(&name).map(|user| user.revision))?;
+    state.auth.remove_user(&caller, &name, expect).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

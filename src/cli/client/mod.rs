@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio::time::timeout;
 
+use crate::cli::wire::List;
 use crate::clock;
 use crate::domain::time::Timestamp;
 pub(super) use dial::Target;
@@ -27,6 +28,8 @@ pub(super) use events::{Event, Events};
 
 /// An answer comes at once, or something is wrong; waits of the caller's own choosing come on top.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// As many as a page of a list may hold.
+const PAGE: u32 = 500;
 /// Ten thousand services are a few megabytes.
 const LARGEST_ANSWER: usize = 64 << 20;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -100,6 +103,20 @@ impl Client {
     /// `GET` of one kind of thing.
     pub(super) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.get(path).await?.read()
+    }
+
+    /// Every item of a list, page by page.
+    pub(super) async fn all(&self, path: &str) -> Result<Vec<Json>, ClientError> {
+        let mut items = Vec::new();
+        let mut from = String::new();
+        loop {
+            let page: List<Json> = self.read(&format!("{path}?limit={PAGE}{from}")).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => from = format!("&cursor={}", segment(&next)),
+                None => return Ok(items),
+            }
+        }
     }
 
     /// Any call; `wait`: for how long the other side was asked to wait before it answers.

@@ -20,7 +20,7 @@ use crate::cli::terminal::Terminal;
 use crate::cli::view::paint::{Ink, plain};
 use crate::cli::view::table::{self, Cell, Column};
 use crate::cli::view::words::ago;
-use crate::cli::wire::{List, parse_time};
+use crate::cli::wire::parse_time;
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::domain::words::Role;
@@ -162,8 +162,8 @@ pub(super) fn run(command: &UserCommand, around: Surroundings<'_>) -> Exit {
     };
     around.run(async {
         // Asked first, so that nobody types a password in vain.
-        let (users, all) = match client.read::<List<Json>>(&format!("{USERS}?limit=500")).await {
-            Ok(list) => (Users::Api(client), list.items),
+        let (users, all) = match client.all(USERS).await {
+            Ok(all) => (Users::Api(client), all),
             Err(error) if error.nobody_there() && !command.remote().is_elsewhere() => {
                 let makes = matches!(command, UserCommand::Add { .. });
                 match direct::open(makes, &error, &around).await {

@@ -120,6 +120,10 @@ async fn settings_change_under_an_etag_and_hold_at_once() {
     let changed = rig.local(&change(json!({ "session_idle_seconds": 300 }))).await;
     assert_eq!(changed.json()["session_idle_seconds"], 300);
     assert_eq!(rig.local(&change(json!({ "session_idle_seconds": 400 }))).await.status, 412);
+    let now = changed.field("etag").unwrap();
+    let list = Ask::new("PATCH", "/api/v1/settings").field("If-Match", &format!("{tag}, {now}"));
+    let list = list.json(&json!({ "session_idle_seconds": 400 }));
+    assert_eq!(rig.local(&list).await.json()["session_idle_seconds"], 400, "one of a list is enough");
 }
 
 /// The first user, by the link that the log shows: once, and only where there is none.

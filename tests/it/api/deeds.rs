@@ -139,3 +139,18 @@ async fn a_tag_of_something_that_is_gone_never_fits_again() {
         }
     }
 }
+
+/// The story: what was ordered by a client that hung up was done, and nobody had ordered it.
+#[tokio::test]
+async fn whoever_hangs_up_has_ordered_it_all_the_same() {
+    let house = House::new(&["cloud"]).await;
+    house.give_up_on("POST /api/v1/services/cloud/keep-awake", &json!({ "for": "1h" })).await;
+    house.give_up_on("PUT /api/v1/services/web", &json!({ "container": "web", "hosts": ["web.test"] })).await;
+    let expected = [deed("keep-awake", "cloud"), deed("service-created", "web")];
+    let all = async {
+        while deeds(&house).await != expected {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, all).await.expect("not in the audit");
+}

@@ -194,6 +194,22 @@ impl House {
         self.send(request).await
     }
 
+    /// Sends a body of JSON, and is gone as soon as the answer is waited for.
+    pub(super) async fn give_up_on(&self, line: &str, body: &Value) {
+        let mut request = Self::request(line, &[]);
+        *request.body_mut() = Body::from(body.to_string());
+        request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        let mut answer = Box::pin(self.router.clone().oneshot(request));
+        // A few turns, so that the handler is on its way.
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                _ = &mut answer => return,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+
     /// With a body of JSON.
     pub(super) async fn put(&self, line: &str, fields: &[(&str, &str)], body: &Value) -> Answer {
         self.tell(line, fields, "application/json", &body.to_string()).await

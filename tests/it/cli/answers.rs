@@ -179,3 +179,18 @@ fn health_is_an_exit_code() {
     std::fs::remove_file(daemon.socket()).unwrap();
     assert!(daemon.run(&["health"]).failed(1).contains("does not run"));
 }
+
+/// The story: of more than one page the rest was left out, without a word.
+#[test]
+fn lists_are_read_to_their_end() {
+    for (what, key) in [("users", "username"), ("tokens", "id")] {
+        let page = |names: [&str; 2], next: Json| json!({ "next": next, "items": names.map(|name| json!({ key: name })) });
+        let daemon = Daemon::new()
+            .says(&format!("GET /api/v1/{what}?limit=500"), 200, &page(["a", "b"], "c~1".into()))
+            .says(&format!("GET /api/v1/{what}?limit=500&cursor=c~1"), 200, &page(["c", "d"], Json::Null));
+        let command = what.trim_end_matches('s');
+        let listed: Json = serde_json::from_str(daemon.run(&[command, "list", "--json"]).fine()).unwrap();
+        let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| &item[key]).collect();
+        assert_eq!(names, ["a", "b", "c", "d"], "{what}");
+    }
+}

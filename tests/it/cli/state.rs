@@ -303,6 +303,14 @@ fn a_restore_says_whom_it_does_not_let_in_again() {
     assert!(other.run(&["restore", &backup]).fine().contains("look at `wakedock user list`"));
 }
 
+/// Whoever only looks is told of the backup, and not of a restore that nobody asked for.
+#[test]
+fn what_is_looked_through_is_no_restore() {
+    let home = Home::new();
+    let said = home.run(&["restore", "--check", "/nowhere"]);
+    assert!(said.failed(1).starts_with("error: the backup is no good: "), "{}", said.err);
+}
+
 /// The story: the first user was made as root, and the folder that came of it was one that WakeDock's
 /// own user could not open.
 #[test]

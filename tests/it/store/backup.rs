@@ -267,3 +267,16 @@ async fn an_old_backup_is_migrated_on_the_way() {
     assert!(std::fs::read(&backup).unwrap() == before);
     assert_eq!(names(directory.path()), ["b.redb", "s.redb"]);
 }
+
+/// The story: a second restore in the same second wrote over what the first one had kept.
+#[tokio::test]
+async fn what_a_restore_kept_stays_for_the_next() {
+    let (_folder, path, backup) = backed_up().await;
+    let (store, _) = Store::open(&path).unwrap();
+    add(&store, "newer").await;
+    store.close().await.unwrap();
+    let original = std::fs::read(&path).unwrap();
+    let kept: Vec<PathBuf> = (0..3).map(|_| replace(&backup, &path).unwrap().kept.unwrap()).collect();
+    assert_eq!(kept.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{kept:?}");
+    assert_eq!(std::fs::read(&kept[0]).unwrap(), original);
+}

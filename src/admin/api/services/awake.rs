@@ -93,9 +93,10 @@ pub(super) async fn keep_service_awake(
     }
     let before = handle.snapshot().keep_awake;
     handle.keep_awake_for(time, &caller.name);
-    applied(&handle, |kept| kept != before).await;
+    // At once: whoever hangs up while it is applied has ordered it all the same.
     let deed = Entry::by(&caller, "keep-awake", handle.name().as_str());
     audit::note(&state.store, deed.after(serde_json::json!({ "for": format_duration(time) })));
+    applied(&handle, |kept| kept != before).await;
     Ok(Json(shown(&state, &handle)))
 }
 
@@ -112,8 +113,8 @@ pub(super) async fn let_service_sleep(
     _none: Query<()>,
 ) -> Json<Service> {
     handle.keep_awake_end(&caller.name);
-    applied(&handle, |kept| kept.is_none()).await;
     audit::note(&state.store, Entry::by(&caller, "let-sleep", handle.name().as_str()));
+    applied(&handle, |kept| kept.is_none()).await;
     Json(shown(&state, &handle))
 }
 
