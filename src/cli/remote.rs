@@ -117,6 +117,9 @@ impl Remote {
             },
         };
         let token = self.token().map_err(|error| error.tell(around.terminal))?;
+        if token.is_some() && target.is_overheard() {
+            around.terminal.note("without https everybody on the way can read the token");
+        }
         Client::new(target, token.as_deref()).map_err(|error| error.tell(around.terminal))
     }
 

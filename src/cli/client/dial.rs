@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 
@@ -66,6 +67,17 @@ impl Target {
         })
     }
 
+    /// Whether others on the way can read what is sent.
+    pub(in crate::cli) fn is_overheard(&self) -> bool {
+        match self {
+            Self::Url { secure: false, host, .. } => {
+                !host.eq_ignore_ascii_case("localhost")
+                    && !host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+            Self::Url { .. } | Self::Socket(_) => false,
+        }
+    }
+
     pub(super) fn authority(&self) -> &str {
         match self {
             Self::Socket(_) => "localhost",
@@ -115,6 +127,21 @@ impl fmt::Display for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_listens_on_the_way_is_said() {
+        for (url, overheard) in [
+            ("http://nas:7081", true),
+            ("http://192.0.2.1:7081", true),
+            ("http://localhost.example.com", true),
+            ("https://nas:7081", false),
+            ("http://127.0.0.1:7081", false),
+            ("http://[::1]:7081", false),
+            ("http://localhost:7081", false),
+        ] {
+            assert_eq!(Target::parse(url).unwrap().is_overheard(), overheard, "{url}");
+        }
+    }
 
     #[test]
     fn a_url_is_read_whole_or_refused() {
