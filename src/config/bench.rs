@@ -37,11 +37,12 @@ pub fn labelled<'a>(containers: impl Iterator<Item = (&'a str, &'a BTreeMap<Stri
             was: None,
             holds: &[],
             removed: false,
+            is_again: false,
         })
         .collect();
     sources::assemble(&Input {
         domain: Some("example.com"),
-        own_host: None,
+        own_hosts: &[],
         wildcard_labels: true,
         file: &FileSources::default(),
         api: &[],

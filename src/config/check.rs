@@ -68,7 +68,7 @@ fn oidc(config: &Config, report: &mut Report) {
 pub(super) fn services(
     drafts: Vec<Draft>,
     domain: Option<&str>,
-    own: Option<&Hostname>,
+    own: &[Hostname],
     report: &mut Report,
 ) -> Vec<ServiceSpec> {
     let mut seen = Seen::default();
@@ -81,11 +81,10 @@ pub(super) fn services(
         };
         missing(&draft, &base, report);
         let hosts = hosts(&draft, &base, domain, report);
-        let is_own =
-            |host: &HostPattern| matches!((host, own), (HostPattern::Exact(host), Some(own)) if host == own);
+        let is_own = |host: &HostPattern| matches!(host, HostPattern::Exact(host) if own.contains(host));
         if let Some(host) = hosts.iter().find(|host| is_own(host)) {
             let fault = Fault::new(
-                format!("has `{host}`, which is WakeDock's own (`admin.host`)"),
+                format!("has `{host}`, which is WakeDock's own (`admin.host`, `admin.hosts`)"),
                 "give one of the two another host",
             );
             report.problem(&format!("{base}.hosts"), None, fault);

@@ -270,7 +270,7 @@ fn read(values: &Value, report: &mut Report) -> (Config, FileSources) {
         None => Vec::new(),
     };
     check::settings(&config, report);
-    config.services = check::services(drafts, config.domain.as_deref(), config.admin.host.as_ref(), report);
+    config.services = check::services(drafts, config.domain.as_deref(), &config.admin.own_hosts(), report);
     (config, sources)
 }
 

@@ -123,6 +123,14 @@ pub struct AdminConfig {
     pub oidc: OidcConfig,
 }
 
+impl AdminConfig {
+    /// The names that are WakeDock's own, and no service's.
+    #[must_use]
+    pub fn own_hosts(&self) -> Vec<Hostname> {
+        self.host.iter().chain(&self.hosts).cloned().collect()
+    }
+}
+
 /// Log-in by a proxy in front, such as Authelia or Authentik.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardAuth {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::Value as Json;
+
 use crate::config::kind::below;
 use crate::config::problem::Fault;
 use crate::config::sources::claims;
@@ -19,8 +21,8 @@ use crate::domain::words::Origin;
 pub struct Input<'a> {
     /// Services without hosts answer below it.
     pub domain: Option<&'a str>,
-    /// WakeDock's own host, which is no service's.
-    pub own_host: Option<&'a Hostname>,
+    /// WakeDock's own hosts, which are no service's.
+    pub own_hosts: &'a [Hostname],
     /// Whether a label may give a wildcard.
     pub wildcard_labels: bool,
     pub file: &'a FileSources,
@@ -49,6 +51,8 @@ pub struct Contender<'a> {
     pub holds: &'a [String],
     /// The container is away.
     pub removed: bool,
+    /// Compose made it in the place of one that is away.
+    pub is_again: bool,
 }
 
 /// What became of it.
@@ -126,7 +130,7 @@ pub fn assemble(input: &Input<'_>) -> Assembled {
     let Speakers { by_name, problems, .. } = speakers;
     let mut parts: Vec<Part<'_>> =
         by_name.into_iter().map(|(name, speaker)| part(name, speaker, input)).collect();
-    claims::grant(&mut parts, input.own_host);
+    claims::grant(&mut parts, input.own_hosts);
     let services = parts.into_iter().map(|part| (part.name.clone(), finish(part))).collect();
     Assembled { services, problems }
 }
@@ -199,13 +203,23 @@ impl<'a> Speakers<'a> {
         let wanted = contender.source.name.as_ref();
         if let Some(owner) = self.by_container.get(contender.container) {
             let elsewhere = wanted.filter(|name| contender.source.is_named && *name != owner);
-            let goes_elsewhere = elsewhere.is_some_and(|name| {
-                self.by_name
-                    .get(name)
-                    .is_some_and(|speaker| speaker.container().is_none() && speaker.label.is_none())
+            let owner = owner.clone();
+            // Who was called so before the API named its container for another.
+            let of_file = self.by_name.get(&owner).is_some_and(|speaker| speaker.file.is_some());
+            let goes_elsewhere = elsewhere.filter(|name| {
+                let named = self.by_name.get(*name);
+                !of_file
+                    && named.is_some_and(|speaker| speaker.container().is_none() && speaker.label.is_none())
             });
-            if !goes_elsewhere {
-                let owner = owner.clone();
+            if let Some(name) = goes_elsewhere {
+                // One container has one service: each would stop it under the other.
+                let reason = format!("is `{}`, the container of `{name}` already", contender.container);
+                let fault = Fault::new(reason, "name another container, or edit that service");
+                let doubled = self.by_name.entry(owner).or_default();
+                let said = Json::from(contender.container);
+                doubled.problems.push(problem(Origin::Api, "container", Some(&said), fault));
+                doubled.is_doubled = true;
+            } else {
                 let speaker = self.by_name.entry(owner.clone()).or_default();
                 if elsewhere.is_some() {
                     let reason = format!("has no effect: this container is that of `{owner}`");
@@ -231,12 +245,13 @@ impl<'a> Speakers<'a> {
     }
 }
 
-/// Who goes first where two containers want one name: who is there before who is away, who had it
-/// before who did not, the older before the younger.
-fn rank<'a>(contender: &Contender<'a>) -> (u8, bool, Timestamp, &'a str) {
-    let class = if is_passing(contender.container) { 2 } else { u8::from(contender.removed) };
+/// Who goes first where two containers want one name: who had it before who did not, who is there
+/// before who is away, the older before the younger. One that is away keeps its name from strangers,
+/// and not from compose, which makes the same service anew under another name.
+fn rank<'a>(contender: &Contender<'a>) -> (u8, bool, bool, Timestamp, &'a str) {
     let is_new = contender.source.name.is_none() || contender.source.name.as_ref() != contender.was;
-    (class, is_new, contender.created, contender.container)
+    let class = if is_passing(contender.container) { 1 } else { 0 };
+    (class, is_new && !contender.is_again, contender.removed, contender.created, contender.container)
 }
 
 /// Compose gives a container such a name (twelve figures of an id before the name) for the moment

@@ -63,6 +63,8 @@ pub struct LabelSource {
     /// used.
     pub broken: Vec<&'static str>,
     pub problems: Vec<SourceProblem>,
+    /// Compose's project and service.
+    pub compose: Option<(String, String)>,
 }
 
 impl LabelSource {
@@ -100,6 +102,8 @@ pub fn read(container: &str, labels: &BTreeMap<String, String>) -> Labelled {
     let mut reading = Reading::default();
     reading.read_all(labels);
     reading.add_name(container, get(PROJECT), get(SERVICE_LABEL));
+    let both = get(PROJECT).zip(get(SERVICE_LABEL));
+    reading.source.compose = both.map(|(project, service)| (project.to_owned(), service.to_owned()));
     reading.fall_back("group", get(HOMEPAGE_GROUP));
     reading.fall_back("group", get(PROJECT));
     reading.fall_back("icon", get(HOMEPAGE_ICON));

@@ -27,9 +27,10 @@ pub fn labels_reference() -> String {
          - A bad option falls back to its default; a bad host, path, name or port leaves the service out. Both \
          are told in the log, by the API, on the dashboard, and counted in `wakedock_source_problems`. An \
          unknown label is told with the nearest one that is known.\n\
-         - A host (with its path) belongs to one service: WakeDock's own `admin.host` before the file before \
-         the API before labels. Among labels the first claim stands, also after a restart or an update; who \
-         loses a host keeps the others, and who keeps none is left out, because nobody could wake it.\n\
+         - A host belongs to one service: WakeDock's own `admin.host` and `admin.hosts` before the file before \
+         the API before labels. File and API may share one by `path`; a label gets a host as a whole, and none \
+         below a wildcard of theirs. Among labels the first claim stands, also after a restart or an update; \
+         who loses a host keeps the others, and who keeps none is left out, because nobody could wake it.\n\
          - A container that was removed keeps its hosts for `docker.keep_removed`; whoever asks for it waits \
          for the next container of that name, for `hold_timeout`.\n\
          - Labels that come with the image count only with `docker.image_labels: true`. Docker does not tell a \

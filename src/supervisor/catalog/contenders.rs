@@ -1,6 +1,6 @@
 //! The containers that ask for WakeDock by their labels, or did so when they were seen last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -123,6 +123,12 @@ impl Contenders {
 
     /// As the assembly wants them.
     pub(super) fn list(&self) -> Vec<Contender<'_>> {
+        let away: HashSet<_> = self
+            .known
+            .values()
+            .filter(|known| known.removed_at.is_some())
+            .filter_map(|known| known.source.compose.as_ref())
+            .collect();
         let contender = |(container, known)| {
             let (container, known): (&String, &Known) = (container, known);
             Contender {
@@ -132,6 +138,7 @@ impl Contenders {
                 was: known.was.as_ref(),
                 holds: &known.holds,
                 removed: known.removed_at.is_some(),
+                is_again: known.source.compose.as_ref().is_some_and(|own| away.contains(own)),
             }
         };
         self.known.iter().map(contender).collect()

@@ -124,7 +124,7 @@ struct Said<'a> {
 }
 
 fn put_together(said: &Said<'_>, backwards: bool) -> Assembled {
-    let own = Hostname::parse("own.example.com").unwrap();
+    let own = [Hostname::parse("own.example.com").unwrap()];
     let mut api: Vec<_> = said.api.iter().collect();
     let mut boxes: Vec<_> = said.boxes.iter().collect();
     if backwards {
@@ -149,11 +149,12 @@ fn put_together(said: &Said<'_>, backwards: bool) -> Assembled {
             was: one.was.as_ref(),
             holds: &one.holds,
             removed: one.removed,
+            is_again: false,
         })
         .collect();
     assemble(&Input {
         domain: said.domain,
-        own_host: Some(&own),
+        own_hosts: &own,
         wildcard_labels: said.wildcards,
         file: said.file,
         api: &api,
@@ -176,6 +177,7 @@ proptest! {
         prop_assert_eq!(&assembled, &put_together(&said, true), "the order means nothing");
 
         let mut owners = BTreeMap::new();
+        let (mut firm, mut loose) = (BTreeSet::new(), BTreeSet::new());
         for (name, assembly) in &assembled.services {
             let Some(spec) = &assembly.spec else {
                 prop_assert!(!assembly.problems.is_empty(), "left out without a reason: {:?}", assembly);
@@ -185,7 +187,15 @@ proptest! {
                 prop_assert_ne!(host.to_string(), "own.example.com");
                 let before = owners.insert((host.clone(), spec.path.clone()), name);
                 prop_assert!(before.is_none(), "{} is that of two: {:?}", host, assembled);
+                let by_label = assembly.origins.contains(&("hosts", Origin::Label));
+                let whole = if by_label { &mut loose } else { &mut firm };
+                let fresh = whole.insert(host.clone());
+                prop_assert!(fresh || !by_label, "labels share {}: {:?}", host, assembled);
             }
+        }
+
+        for host in &loose {
+            prop_assert!(!firm.contains(host), "a label has a part of {}: {:?}", host, assembled);
         }
 
         let empty = BTreeMap::new();
