@@ -28,8 +28,10 @@ pub(super) type Answer = oneshot::Sender<Result<(), CommitError>>;
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) service: ServiceName,
+    /// Only those with a lower number.
+    pub(super) before: Option<u64>,
     pub(super) limit: usize,
-    pub(super) answer: oneshot::Sender<Result<Vec<Session>, ReadStoreError>>,
+    pub(super) answer: oneshot::Sender<Result<Vec<(u64, Session)>, ReadStoreError>>,
 }
 
 /// An intent that is on its way to the disk.
@@ -193,7 +195,7 @@ pub(super) struct Batch {
     pub(super) finished: Vec<Finished>,
     waiting: Vec<Answer>,
     intents: Vec<PendingIntent>,
-    pub(super) reads: Vec<(Read, Option<Session>)>,
+    pub(super) reads: Vec<(Read, Option<(u64, Session)>)>,
     pub(super) jobs: Vec<Job>,
     pub(super) compactions: Vec<oneshot::Sender<bool>>,
     /// Nothing comes after this one.
@@ -360,7 +362,12 @@ impl Ledger {
         });
         let states = states.collect();
         let reads = std::mem::take(&mut self.reads).into_iter().map(|read| {
-            let open = self.states.get(&read.service).and_then(|state| state.open.clone());
+            // It has the number that it will be written down under.
+            let open = self.states.get(&read.service).and_then(|state| {
+                let number = state.next_session + 1;
+                state.open.clone().map(|session| (number, session))
+            });
+            let open = open.filter(|(number, _)| read.before.is_none_or(|before| *number < before));
             (read, open)
         });
         Batch {

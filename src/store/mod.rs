@@ -176,8 +176,23 @@ impl Store {
     /// # Errors
     /// [`ReadStoreError`] while the store is away.
     pub async fn sessions(&self, service: ServiceName, limit: usize) -> Result<Vec<Session>, ReadStoreError> {
+        let found = self.sessions_before(service, None, limit).await?;
+        Ok(found.into_iter().map(|(_, session)| session).collect())
+    }
+
+    /// The same, each with its number, from the one before number `before` on: numbers grow by one
+    /// from session to session of a service, and one that goes on has the next.
+    ///
+    /// # Errors
+    /// [`ReadStoreError`] while the store is away.
+    pub async fn sessions_before(
+        &self,
+        service: ServiceName,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, Session)>, ReadStoreError> {
         let (answer, read) = oneshot::channel();
-        self.0.shared.write(|ledger| ledger.read(Read { service, limit, answer }));
+        self.0.shared.write(|ledger| ledger.read(Read { service, before, limit, answer }));
         read.await.unwrap_or(Err(ReadStoreError::Closed))
     }
 

@@ -175,7 +175,7 @@ pub(super) fn last_sessions(
 ) -> Result<BTreeMap<ServiceName, Session>, Fault> {
     let mut last = BTreeMap::new();
     for service in states.keys() {
-        if let Some(session) = sessions(database, service, 1)?.pop() {
+        if let Some((_, session)) = sessions(database, service, None, 1)?.pop() {
             last.insert(service.clone(), session);
         }
     }
@@ -241,14 +241,17 @@ pub(super) fn remove_sessions(
 pub(super) fn sessions(
     database: &Database,
     service: &ServiceName,
+    before: Option<u64>,
     limit: usize,
-) -> Result<Vec<Session>, Fault> {
-    let (first, last) = (session_key(service, 0), session_key(service, u64::MAX));
+) -> Result<Vec<(u64, Session)>, Fault> {
+    let (first, end) = (session_key(service, 0), session_key(service, before.unwrap_or(u64::MAX)));
     let table = database.begin_read()?.open_table(SESSIONS)?;
     let mut sessions = Vec::new();
-    for entry in table.range(first.as_slice()..=last.as_slice())?.rev().take(limit) {
-        match record::read_session(entry?.1.value()) {
-            Ok(session) => sessions.push(session),
+    for entry in table.range(first.as_slice()..end.as_slice())?.rev().take(limit) {
+        let (key, record) = entry?;
+        let number = key.value().last_chunk().map_or(0, |number| u64::from_be_bytes(*number));
+        match record::read_session(record.value()) {
+            Ok(session) => sessions.push((number, session)),
             Err(error) => tracing::warn!(%service, %error, "a session in the history is not readable"),
         }
     }

@@ -120,7 +120,7 @@ impl Writer {
         false
     }
 
-    fn answer(&mut self, read: Read, open: Option<Session>) {
+    fn answer(&mut self, read: Read, open: Option<(u64, Session)>) {
         let Some(database) = &self.database else {
             let reason = Arc::clone(&self.reason);
             // Who asked may have gone away; so below.
@@ -128,7 +128,7 @@ impl Writer {
             return;
         };
         let rest = read.limit.saturating_sub(usize::from(open.is_some()));
-        match guarded(|| schema::sessions(database, &read.service, rest)) {
+        match guarded(|| schema::sessions(database, &read.service, read.before, rest)) {
             Ok(finished) => {
                 let sessions = open.into_iter().chain(finished).take(read.limit).collect();
                 let _ = read.answer.send(Ok(sessions));

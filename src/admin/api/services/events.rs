@@ -8,7 +8,7 @@ use crate::admin::api::events::Backwards;
 use crate::admin::api::events::wire::EventRecord;
 use crate::admin::api::page::{Page, Paging};
 use crate::admin::api::query::Query;
-use crate::admin::api::services::Named;
+use crate::admin::api::services::Past;
 use crate::admin::problem::Problem;
 
 /// List what happened to a service
@@ -24,8 +24,8 @@ use crate::admin::problem::Problem;
 )]
 pub(super) async fn list_service_events(
     State(state): State<AdminState>,
-    Named(handle): Named,
+    Past(name): Past,
     Query(paging): Query<Backwards>,
 ) -> Result<Json<Page<EventRecord>>, Problem> {
-    Ok(Json(paging.page(state.fleet.journal(), Some(&handle.name())).await?))
+    Ok(Json(paging.page(state.fleet.journal(), Some(&name)).await?))
 }

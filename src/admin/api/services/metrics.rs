@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::admin::AdminState;
 use crate::admin::api::query::{FromQuery, Given, Query};
-use crate::admin::api::services::Named;
+use crate::admin::api::services::Past;
 use crate::admin::api::services::sessions::store_away;
 use crate::admin::api::wire::{Time, one_of};
 use crate::admin::problem::{FieldError, Problem};
@@ -178,8 +178,8 @@ impl Span {
 )]
 pub(super) async fn get_service_metrics(
     State(state): State<AdminState>,
-    Named(handle): Named,
+    Past(name): Past,
     Query(span): Query<Span>,
 ) -> Result<Json<Metrics>, Problem> {
-    Ok(Json(span.read_from(&state, Some(&handle.name())).await?))
+    Ok(Json(span.read_from(&state, Some(&name)).await?))
 }

@@ -57,6 +57,12 @@ impl Known {
         Self { entry, handle: state.fleet.get(name.as_str()) }
     }
 
+    /// The name that both of them have.
+    pub(super) fn name(&self) -> Option<ServiceName> {
+        let said = self.entry.as_ref().map(|entry| entry.name.clone());
+        said.or_else(|| self.handle.as_ref().map(ServiceHandle::name))
+    }
+
     pub(super) fn is_nothing(&self) -> bool {
         self.entry.is_none() && self.handle.is_none()
     }
@@ -79,6 +85,18 @@ async fn path_name(
 ) -> Option<Result<ServiceName, crate::domain::name::NameError>> {
     let name: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
     name.ok().map(|Path(name)| ServiceName::parse(&name))
+}
+
+/// The name of a service that there is, also where it is left out: it has a past all the same.
+pub(super) struct Past(pub(super) ServiceName);
+
+impl FromRequestParts<AdminState> for Past {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, Problem> {
+        let known = Known::from_request_parts(parts, state).await?;
+        known.name().map(Self).ok_or_else(unknown_service)
+    }
 }
 
 /// The service that a path names, which can be talked to.

@@ -10,12 +10,12 @@ use crate::admin::AdminState;
 use crate::admin::api::events::wire::By;
 use crate::admin::api::page::{PARAMETERS, Page, Paging, cursor};
 use crate::admin::api::query::{FromQuery, Given, Query};
-use crate::admin::api::services::Named;
+use crate::admin::api::services::Past;
 use crate::admin::api::services::wire::{stop_causes, wake_causes, wake_outcomes};
 use crate::admin::api::wire::{Time, millis};
 use crate::admin::problem::Problem;
 use crate::domain::words::WakeOutcome;
-use crate::store::{self, KEPT_SESSIONS, Wake};
+use crate::store::{self, Wake};
 
 /// A period of being awake.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -77,8 +77,8 @@ impl From<store::Session> for Session {
     }
 }
 
-/// A page of a history, which is read backwards: its cursor is a time.
-pub(super) struct Backwards(Paging, Option<i64>);
+/// A page of a history, which is read backwards: its cursor is the number of a session.
+pub(super) struct Backwards(Paging, Option<u64>);
 
 impl FromQuery for Backwards {
     const KNOWN: &'static [&'static str] = &PARAMETERS;
@@ -106,22 +106,15 @@ impl FromQuery for Backwards {
 )]
 pub(super) async fn list_service_sessions(
     State(state): State<AdminState>,
-    Named(handle): Named,
+    Past(name): Past,
     Query(Backwards(paging, before)): Query<Backwards>,
 ) -> Result<Json<Page<Session>>, Problem> {
-    let kept = usize::try_from(KEPT_SESSIONS).unwrap_or(usize::MAX);
-    let wanted = if before.is_some() { kept + 1 } else { paging.limit() + 1 };
-    let read = state.store.sessions(handle.name(), wanted).await.map_err(|_| store_away())?;
-    let mut found: Vec<store::Session> = read
-        .into_iter()
-        .filter(|session| before.is_none_or(|before| session.ordered_at.as_millis() < before))
-        .take(paging.limit() + 1)
-        .collect();
+    let read = state.store.sessions_before(name, before, paging.limit() + 1).await;
+    let mut found = read.map_err(|_| store_away())?;
     let more = found.len() > paging.limit();
     found.truncate(paging.limit());
-    let last = found.last().filter(|_| more);
-    let next = last.map(|last| cursor(&last.ordered_at.as_millis().to_string()));
-    Ok(Json(Page { items: found.into_iter().map(Session::from).collect(), next }))
+    let next = found.last().filter(|_| more).map(|(number, _)| cursor(&number.to_string()));
+    Ok(Json(Page { items: found.into_iter().map(|(_, session)| session.into()).collect(), next }))
 }
 
 pub(in crate::admin) fn store_away() -> Problem {
