@@ -6,11 +6,13 @@
 //! Prometheus exporter.
 
 mod cuts;
+mod feed;
 mod process;
 mod service;
 mod text;
 
 pub use cuts::Cuts;
+pub use feed::FeedCounts;
 pub use process::{ConfigReload, EngineOperation, ProcessMetrics};
 pub use service::{AnsweredBy, Being, ServiceMetrics, Totals};
 pub use text::{Live, Subject, render};

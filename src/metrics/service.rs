@@ -91,6 +91,8 @@ pub enum Being {
     Awake,
     /// Off or paused; `saving` bytes of memory are free that it used when it was awake.
     Asleep { saving: u64 },
+    /// It was let go: what becomes of its container is not WakeDock's to say.
+    Gone,
 }
 
 /// Seconds awake and asleep, and byte-seconds saved.
@@ -121,6 +123,7 @@ impl Account {
                 self.asleep += more;
                 self.saved += more.as_secs_f64() * saving as f64;
             }
+            Being::Gone => {}
         }
     }
 }
@@ -267,7 +270,7 @@ impl ServiceMetrics {
     #[must_use]
     pub fn saving(&self) -> u64 {
         match self.account.lock().unwrap_or_else(PoisonError::into_inner).being {
-            Being::Awake => 0,
+            Being::Awake | Being::Gone => 0,
             Being::Asleep { saving } => saving,
         }
     }
@@ -321,5 +324,8 @@ mod tests {
         let (awake, asleep, saved) = metrics.accounted(at(45));
         assert_eq!((awake.as_secs(), asleep.as_secs()), (30, 15));
         assert!((saved - 500.0).abs() < 1e-6);
+        metrics.account(at(50), Being::Gone);
+        let (awake, asleep, _) = metrics.accounted(at(500));
+        assert_eq!((awake.as_secs(), asleep.as_secs()), (30, 20), "it is let go");
     }
 }

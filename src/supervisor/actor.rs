@@ -22,6 +22,7 @@ use crate::supervisor::chronicle::Chronicle;
 use crate::supervisor::handle::{AskedBy, Failure, Message, ServiceHandle, Shared, Snapshot, WakeStep};
 use crate::supervisor::lease::{Lease, Overhead};
 use crate::supervisor::look::{self, Looked};
+use crate::supervisor::stir::Stir;
 use crate::supervisor::stop::{self, Claim, StopOrder, StopReport};
 use crate::supervisor::wake::{self, Known, WakeOrder, WakeReport, Wakers};
 
@@ -38,6 +39,8 @@ pub(super) struct Tools {
     pub(super) busy: Arc<Notify>,
     /// Looks at containers that may go on at the same time.
     pub(super) looks: Arc<Semaphore>,
+    /// What happened to containers, and whether their labels have been read since.
+    pub(super) stir: Arc<Stir>,
 }
 
 /// What a task of the actor's brings back.
@@ -254,7 +257,12 @@ impl Actor {
             }
             Message::Retire => {
                 self.early.clear();
+                let pending = self.stopping.as_ref().is_some_and(|stopping| !stopping.claim.is_sent());
                 self.input(Input::Retire);
+                if pending {
+                    // The order ends with this task, before it could do so itself.
+                    self.tools.store.clear_intent(self.name());
+                }
             }
         }
     }
@@ -332,6 +340,11 @@ impl Actor {
             tracing::error!(service = %self.name(), %problem, "the container was not stopped");
         }
         self.input(Input::StopEnded { order: report.order, end: report.end });
+        if self.machine.is_retired() {
+            // What it was waiting for: whoever has the container next may begin.
+            self.stopping = None;
+            return;
+        }
         // What the order brought about, or did not: the container itself says.
         if !self.machine.has_order() {
             self.look(None);
@@ -345,6 +358,13 @@ impl Actor {
     pub(super) fn next_upstream(&mut self, address: std::net::SocketAddr) {
         let generation = UPSTREAMS.fetch_add(1, Ordering::Relaxed);
         self.upstream = Some(Upstream { address, generation });
+    }
+
+    /// The container runs on, and answers at another address.
+    pub(super) fn moved(&mut self, upstream: Upstream) {
+        tracing::info!(service = %self.name(), address = %upstream.address, "answers at another address");
+        self.upstream = Some(upstream);
+        self.shared.gate.open(upstream, self.shared.gate.last_active());
     }
 
     /// One step of the machine, its effects, and what is to be told about it.
@@ -504,6 +524,7 @@ impl Actor {
             grace: spec.idle.stop_timeout,
             deadline: Policy::from(&*spec).stop_deadline(now),
             claim,
+            stir: Arc::clone(&self.tools.stir),
         };
         let (engine, store) = (Arc::clone(&self.tools.wakers.engine), self.tools.store.clone());
         let unfinished = self.unfinished.take();

@@ -2,6 +2,7 @@
 //! name, and by container.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use crate::domain::name::ServiceName;
 use crate::domain::route::RouteTable;
 use crate::domain::service::ServiceSpec;
 use crate::domain::words::{Phase, StopCause};
-use crate::metrics::{self, Live, ServiceMetrics};
+use crate::metrics::{self, Being, Live, ServiceMetrics};
 use crate::ports::{ContainerAction, ContainerEngine, ContainerEvent, Prober};
 use crate::store::{Activity, Remembered, ServiceMemory, Store};
 use crate::supervisor::actor::{self, Tools};
 use crate::supervisor::awake;
 use crate::supervisor::chronicle::Chronicle;
-use crate::supervisor::handle::{HoldLimit, Message, ServiceHandle};
+use crate::supervisor::handle::{HoldLimit, Message, ServiceHandle, Shared};
 use crate::supervisor::journal::{Journal, What};
 use crate::supervisor::keeper;
 use crate::supervisor::look;
@@ -29,6 +30,7 @@ use crate::supervisor::news;
 pub use crate::supervisor::news::EngineStatus;
 use crate::supervisor::retention::{self, Limits};
 use crate::supervisor::rollup::{Counters, Rollups};
+use crate::supervisor::stir::Stir;
 use crate::supervisor::wake::Wakers;
 
 /// The routes, as the data plane reads them.
@@ -65,9 +67,13 @@ pub struct Fleet {
     history: watch::Sender<Option<Limits>>,
     unknown: Arc<ServiceMetrics>,
     remembered: Mutex<Remembered>,
+    /// Those that were let go with clients inside.
+    departed: Mutex<Vec<ServiceHandle>>,
     workers: usize,
     engine_status: watch::Receiver<EngineStatus>,
-    stirred: Arc<Notify>,
+    stir: Arc<Stir>,
+    /// What was there at the start has been taken up.
+    is_begun: AtomicBool,
     journal: Journal,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -125,6 +131,7 @@ impl Fleet {
     #[must_use]
     pub fn start(parts: Parts) -> Arc<Self> {
         let busy = Arc::new(Notify::new());
+        let stir = Arc::new(Stir::default());
         let handles = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let (status, engine_status) = watch::channel(EngineStatus::unknown());
         let engine = Arc::clone(&parts.engine);
@@ -137,6 +144,7 @@ impl Fleet {
                 store: parts.store.clone(),
                 busy: Arc::clone(&busy),
                 looks: Arc::new(Semaphore::new(look::AT_ONCE)),
+                stir: Arc::clone(&stir),
             },
             members: Mutex::default(),
             handles: Arc::clone(&handles),
@@ -147,9 +155,11 @@ impl Fleet {
             history: watch::Sender::new(None),
             unknown: ServiceMetrics::new(ServiceName::unknown(), parts.workers, clock::now()),
             remembered: Mutex::new(parts.remembered),
+            departed: Mutex::default(),
             workers: parts.workers,
             engine_status,
-            stirred: Arc::default(),
+            stir,
+            is_begun: AtomicBool::new(false),
             journal: journal.clone(),
             tasks: Mutex::default(),
         });
@@ -178,7 +188,7 @@ impl Fleet {
         let mut members = lock(&self.members);
         let mut old = std::mem::take(&mut *members);
         // At the start that would be a line for each; their number is told.
-        let tell_added = !old.is_empty();
+        let tell_added = !old.is_empty() || self.is_begun.load(Ordering::Relaxed);
         let mut fresh = Vec::new();
         for spec in services {
             match old.remove(&spec.name) {
@@ -215,18 +225,32 @@ impl Fleet {
                 ..ServiceMemory::default()
             };
             // Should it come back: its container may be another one by then.
-            lock(&self.remembered).services.insert(name.clone(), memory);
+            let mut remembered = lock(&self.remembered);
+            remembered.services.insert(name.clone(), memory);
+            if remembered.services.len() > MOST_LET_GO {
+                remembered.services.pop_first();
+            }
+            drop(remembered);
+            // It costs nothing any more, as far as is known here.
+            member.handle.metrics().account(clock::now(), Being::Gone);
             leaving.insert(member.spec.container.clone(), member.actor);
             gone.push(member.handle);
         }
+        // Whoever takes a container up counts who is inside already, by whatever name they came.
+        let mut departed = lock(&self.departed);
+        departed.retain(|handle| handle.leases() > 0);
+        departed.extend(gone.iter().cloned());
         for spec in fresh {
             let before = leaving.remove(&spec.container);
+            let inside = departed.iter().filter(|handle| handle.spec().container == spec.container);
+            let inside = inside.map(|handle| Arc::clone(handle.shared())).collect();
             if tell_added {
                 self.journal.publish(Some(spec.name.clone()), What::Added);
                 tracing::info!(service = %spec.name, container = %spec.container, "added");
             }
-            members.insert(spec.name.clone(), self.take_up(spec, before));
+            members.insert(spec.name.clone(), self.take_up(spec, before, inside));
         }
+        drop(departed);
         let mut counters = lock(&self.metrics);
         if counters.len() > members.len() + MOST_LET_GO {
             counters.retain(|name, _| members.contains_key(name));
@@ -247,12 +271,19 @@ impl Fleet {
         }
     }
 
-    fn take_up(&self, spec: Arc<ServiceSpec>, before: Option<JoinHandle<()>>) -> Member {
+    fn take_up(
+        &self,
+        spec: Arc<ServiceSpec>,
+        before: Option<JoinHandle<()>>,
+        inside: Vec<Arc<Shared>>,
+    ) -> Member {
         let metrics = Arc::clone(
             lock(&self.metrics)
                 .entry(spec.name.clone())
                 .or_insert_with(|| ServiceMetrics::new(spec.name.clone(), self.workers, clock::now())),
         );
+        // Until its container has been looked at; where it was let go before, nothing was counted.
+        metrics.account(clock::now(), Being::Asleep { saving: 0 });
         let memory = lock(&self.remembered).services.remove(&spec.name).unwrap_or_default();
         let chronicle = Chronicle::new(
             spec.name.clone(),
@@ -269,9 +300,15 @@ impl Fleet {
             Arc::clone(&self.tools.busy),
             clock::now(),
         );
+        handle.gate().inherit(inside);
         let actor = actor::spawn(&handle, mailbox, self.tools.clone(), chronicle, before);
         handle.send(Message::Reconcile { done: None });
         Member { handle, spec, actor }
+    }
+
+    /// From now on, each service that comes is told.
+    pub(super) fn begin(&self) {
+        self.is_begun.store(true, Ordering::Relaxed);
     }
 
     /// How much of the past is kept, from now on.
@@ -362,14 +399,14 @@ impl Fleet {
     }
 
     /// Rung when a container came or went, and when all are looked at.
-    pub(super) fn stirred(&self) -> Arc<Notify> {
-        Arc::clone(&self.stirred)
+    pub(super) fn stir(&self) -> Arc<Stir> {
+        Arc::clone(&self.stir)
     }
 
     pub(super) fn event(&self, event: &ContainerEvent) {
         use ContainerAction::{Create, Destroy, Rename};
         if matches!(event.action, Create | Destroy | Rename { .. }) {
-            self.stirred.notify_one();
+            self.stir.ring();
         }
         for handle in self.handles.load().iter() {
             let container = handle.spec().container.clone();
@@ -382,7 +419,7 @@ impl Fleet {
     }
 
     pub(super) fn look_at_all(&self) {
-        self.stirred.notify_one();
+        self.stir.ring();
         for handle in self.handles.load().iter() {
             handle.send(Message::Reconcile { done: None });
         }
@@ -467,6 +504,6 @@ impl Fleet {
             })
             .chain(std::iter::once((&*self.unknown, None)))
             .collect();
-        metrics::render(&services, clock::now())
+        metrics::render(&services, clock::now()) + &self.journal.counts().render()
     }
 }

@@ -442,14 +442,17 @@ impl ServiceHandle {
         }
     }
 
-    /// Resolves when an upstream is over: its container ended, or answers elsewhere by now. A pause
-    /// is no end.
+    /// Resolves when an upstream is over: its container ended, or another run of it answers. A pause is
+    /// no end.
     pub async fn outlives(&self, upstream: Upstream) {
         let mut snapshots = self.watch();
         let over = |snapshot: &Snapshot| match snapshot.phase {
             // The gate opens a moment before the snapshot says so.
             Phase::Asleep => !snapshot.paused && !self.0.gate.is_open(),
-            Phase::Ready => self.0.gate.upstream() != Some(upstream),
+            Phase::Ready => {
+                let generation = self.0.gate.upstream().map(|upstream| upstream.generation);
+                generation != Some(upstream.generation)
+            }
             Phase::Failed => true,
             Phase::Waking | Phase::Stopping => false,
         };

@@ -29,6 +29,8 @@ pub struct Gate {
     /// When the last lease ended, in microseconds of [`Moment`].
     last_active: AtomicI64,
     upstream: ArcSwap<Option<Upstream>>,
+    /// Who had the container before, under another name: their clients may still be inside.
+    before: ArcSwap<Vec<Arc<Shared>>>,
 }
 
 impl Default for Gate {
@@ -37,6 +39,7 @@ impl Default for Gate {
             word: AtomicU64::new(0),
             last_active: AtomicI64::new(i64::MIN),
             upstream: ArcSwap::from_pointee(None),
+            before: ArcSwap::default(),
         }
     }
 }
@@ -100,6 +103,9 @@ impl Gate {
     /// Closes the gate if nobody is inside, in one step: the check and the closing cannot be
     /// separated by a request.
     pub fn close_if_unused(&self) -> Usage {
+        if self.is_used_from_before() {
+            return Usage::InUse;
+        }
         let mut word = self.word.load(Ordering::Acquire);
         loop {
             if word & COUNT != 0 {
@@ -118,23 +124,45 @@ impl Gate {
         **self.upstream.load()
     }
 
+    /// Counts those inside as well who came while the container was somebody else's. Their gates are
+    /// closed for good.
+    pub(super) fn inherit(&self, before: Vec<Arc<Shared>>) {
+        self.before.store(Arc::new(before));
+    }
+
+    /// Whether they are still inside. When the last of them has left, they are let go.
+    fn is_used_from_before(&self) -> bool {
+        let before = self.before.load();
+        if before.is_empty() {
+            return false;
+        }
+        if before.iter().any(|shared| shared.gate.leases() > 0) {
+            return true;
+        }
+        before.iter().for_each(|shared| self.touch(shared.gate.last_active()));
+        self.before.store(Arc::default());
+        false
+    }
+
     /// How many leases are out.
     #[must_use]
     pub fn leases(&self) -> u64 {
-        self.word.load(Ordering::Acquire) & COUNT
+        let own = self.word.load(Ordering::Acquire) & COUNT;
+        self.before.load().iter().fold(own, |all, shared| all + shared.gate.leases())
     }
 
     /// When the last lease ended.
     #[must_use]
     pub fn last_active(&self) -> Moment {
-        Moment::from_micros(self.last_active.load(Ordering::Acquire))
+        let own = Moment::from_micros(self.last_active.load(Ordering::Acquire));
+        self.before.load().iter().fold(own, |last, shared| last.max(shared.gate.last_active()))
     }
 
     /// Remembers that the store knows of the quiet, if it is quiet still: nobody inside, and the
     /// last lease ended at `since`. From now on the next lease tells the store.
     pub fn mark_quiet(&self, since: Moment) -> bool {
         let word = self.word.load(Ordering::Acquire);
-        word & COUNT == 0
+        self.leases() == 0
             && self.last_active() == since
             && self.word.compare_exchange(word, word | QUIET, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock;
+use crate::domain::address::Upstream;
 use crate::domain::lifecycle::{Found, Input, Sighting};
 use crate::domain::service::ServiceSpec;
 use crate::domain::time::{Moment, Timestamp};
@@ -183,16 +184,19 @@ impl Actor {
         }
         // A container that was started anew between two looks listens anew, perhaps elsewhere.
         let restarted = match (&before, &now_known) {
-            (Some(before), Some(now)) => {
-                before.id != now.id
-                    || before.started_at != now.started_at
-                    || now.address.is_some_and(|address| {
-                        self.upstream.is_some_and(|upstream| upstream.address != address)
-                    })
-            }
+            (Some(before), Some(now)) => before.id != now.id || before.started_at != now.started_at,
             (None, Some(_)) => true,
             (_, None) => false,
         };
+        if let Some(address) = now_known.as_ref().and_then(|now| now.address)
+            && !restarted
+            && self.machine.phase() == Phase::Ready
+            && let Some(upstream) = self.upstream.filter(|upstream| upstream.address != address)
+        {
+            // The same run, dialled elsewhere from now on: by an edit, or on another network. Whoever is
+            // inside stays where they are.
+            self.moved(Upstream { address, ..upstream });
+        }
         if restarted && sighting == Sighting::Running && self.machine.phase() == Phase::Ready {
             self.input(Input::Seen(Sighting::Off));
         }

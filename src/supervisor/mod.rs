@@ -16,5 +16,6 @@ mod news;
 pub mod publish;
 pub mod retention;
 pub mod rollup;
+mod stir;
 mod stop;
 mod wake;

@@ -1,5 +1,5 @@
-//! How much of the past is kept: by age, and by the size of the file. The oldest goes first, in steps
-//! that leave the store's thread to others in between.
+//! How much of the past is kept: by age, and by the size of the file: then events go before sessions
+//! and sessions before the audit, the oldest first, in steps that leave the store's thread to others.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -68,18 +68,24 @@ pub(super) async fn keep(store: Store, mut limits: watch::Receiver<Option<Limits
 /// While the store is away.
 pub async fn trim(store: &Store, limits: Limits) -> Result<Trimmed, ChangeError<Infallible>> {
     let now = clock::wall().as_millis();
-    let mut age = i64::try_from(limits.keep.as_millis()).unwrap_or(i64::MAX);
+    let oldest = i64::try_from(limits.keep.as_millis()).unwrap_or(i64::MAX);
     let least = i64::try_from(LEAST.as_millis()).unwrap_or(i64::MAX);
-    let mut trimmed =
-        Trimmed { records: trim_before(store, now.saturating_sub(age)).await?, compacted: false };
+    let mut trimmed = Trimmed {
+        records: trim_before(store, now.saturating_sub(oldest), &Part::ALL).await?,
+        compacted: false,
+    };
     if store.file_size().is_none_or(|size| size <= limits.max_size) {
         return Ok(trimmed);
     }
     // The next hours want room, too, and a file is never quite as small as what is in it.
     let enough = limits.max_size / 4 * 3;
-    while used(store).await? > enough && age > least {
-        age = age / SHORTER.1 * SHORTER.0;
-        trimmed.records += trim_before(store, now.saturating_sub(age)).await?;
+    // What many make goes first: whoever may ask for pages must not be able to push the audit out.
+    for part in Part::ALL {
+        let mut age = oldest;
+        while used(store).await? > enough && age > least {
+            age = age / SHORTER.1 * SHORTER.0;
+            trimmed.records += trim_before(store, now.saturating_sub(age), &[part]).await?;
+        }
     }
     trimmed.compacted = store.compact().await;
     Ok(trimmed)
@@ -89,15 +95,36 @@ async fn used(store: &Store) -> Result<u64, ChangeError<Infallible>> {
     store.change(|tables| Ok::<_, Interrupted<Infallible>>(tables.used()?)).await
 }
 
-async fn trim_before(store: &Store, cutoff: i64) -> Result<usize, ChangeError<Infallible>> {
+/// What is let go of, the first first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Events,
+    Sessions,
+    Audit,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Events, Self::Sessions, Self::Audit];
+}
+
+async fn trim_before(store: &Store, cutoff: i64, parts: &[Part]) -> Result<usize, ChangeError<Infallible>> {
     let cutoff = Timestamp::from_millis(cutoff);
+    let has = |part| parts.contains(&part);
+    let (events, sessions, audit) = (has(Part::Events), has(Part::Sessions), has(Part::Audit));
     let mut removed = 0;
     loop {
         let step = store.change(move |tables| {
-            let mut step = tables.remove_older(&journal::EVENTS, cutoff, STEP)?;
-            step += tables.remove_older(&AUDIT, cutoff, STEP)?;
-            step += tables.remove_older(&AUDIT_NOTES, cutoff, STEP)?;
-            step += tables.remove_older_sessions(cutoff, STEP)?;
+            let mut step = 0;
+            if events {
+                step += tables.remove_older(&journal::EVENTS, cutoff, STEP)?;
+            }
+            if sessions {
+                step += tables.remove_older_sessions(cutoff, STEP)?;
+            }
+            if audit {
+                step += tables.remove_older(&AUDIT, cutoff, STEP)?;
+                step += tables.remove_older(&AUDIT_NOTES, cutoff, STEP)?;
+            }
             Ok::<_, Interrupted<Infallible>>(step)
         });
         let step = step.await?;

@@ -84,6 +84,11 @@ impl Rollup {
         self.saved_byte_seconds += more.saved_byte_seconds;
     }
 
+    /// Whether nothing happened at all.
+    fn is_nothing(&self) -> bool {
+        Self { start: Timestamp::default(), ..*self } == Self::default()
+    }
+
     /// Whether nothing happened but sleep.
     fn is_quiet(&self) -> bool {
         self.requests == 0 && self.wakes == 0 && self.failed_wakes == 0 && self.awake_seconds == 0.0
@@ -235,13 +240,15 @@ impl Rollups {
             let mut book = self.book();
             book.turn_the_page();
             let tidy = book.tidied != hour(at);
-            book.today_changed = false;
-            (book.today.clone(), tidy)
+            book.today_changed &= !book.today_loaded;
+            (book.today_loaded.then(|| book.today.clone()), tidy)
         };
         let mut all = Rollup::default();
         grown.values().for_each(|grown| all.add(grown));
         let written = self.0.store.change(move |tables| {
-            let each = grown.iter().map(|(name, grown)| (name.as_str(), grown));
+            // Of who was let go there is nothing to say.
+            let each = grown.iter().filter(|(_, grown)| !grown.is_nothing());
+            let each = each.map(|(name, grown)| (name.as_str(), grown));
             for (name, grown) in each.chain([(ALL, &all)]) {
                 let key = record::key(hour(at), name);
                 let mut sum: Rollup =
@@ -249,7 +256,10 @@ impl Rollups {
                 sum.add(grown);
                 tables.put(&HOURS, &key, &RollupRecord::from(&sum))?;
             }
-            tables.put(&TODAY, "today", &today)?;
+            // Not over what could not be read: that would be added to itself when it can.
+            if let Some(today) = &today {
+                tables.put(&TODAY, "today", today)?;
+            }
             if tidy {
                 fold_days(tables, at)?;
             }
@@ -298,12 +308,7 @@ impl Rollups {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Rollup>, ChangeError<Infallible>> {
-        let wanted = service.cloned();
-        let range = clamp(from, to, HOURS_KEPT);
-        let read = self.0.store.read(move |tables| Ok(sum_hours(tables, wanted.as_ref(), range)?));
-        let mut sums = read.await?;
-        self.add_growth(&mut sums, service, from, to, hour);
-        Ok(sums.into_values().collect())
+        self.read(service, (from, to), HOURS_KEPT, sum_hours, hour).await
     }
 
     /// The days that begin from `from` on and before `to`; as [`Rollups::hours`].
@@ -316,11 +321,23 @@ impl Rollups {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Rollup>, ChangeError<Infallible>> {
+        self.read(service, (from, to), DAYS_KEPT, sum_days, day).await
+    }
+
+    /// What is written down, and what is counted since.
+    async fn read(
+        &self,
+        service: Option<&ServiceName>,
+        (from, to): (Timestamp, Timestamp),
+        kept: i64,
+        sum: fn(&Reading<'_>, Option<&ServiceName>, (i64, i64)) -> Result<Sums, StorageFault>,
+        start_of: fn(Timestamp) -> i64,
+    ) -> Result<Vec<Rollup>, ChangeError<Infallible>> {
         let wanted = service.cloned();
-        let range = clamp(from, to, DAYS_KEPT);
-        let read = self.0.store.read(move |tables| Ok(sum_days(tables, wanted.as_ref(), range)?));
+        let range = clamp(from, to, kept);
+        let read = self.0.store.read(move |tables| Ok(sum(tables, wanted.as_ref(), range)?));
         let mut sums = read.await?;
-        self.add_growth(&mut sums, service, from, to, day);
+        self.add_growth(&mut sums, service, from, to, start_of);
         Ok(sums.into_values().collect())
     }
 

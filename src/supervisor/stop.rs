@@ -14,6 +14,7 @@ use crate::domain::time::Moment;
 use crate::domain::words::StopCause;
 use crate::ports::{ContainerEngine, ContainerId, ContainerState, InspectError, OrderError};
 use crate::store::{StopIntent, Store};
+use crate::supervisor::stir::Stir;
 
 const PENDING: u8 = 0;
 const SENT: u8 = 1;
@@ -62,6 +63,8 @@ pub(super) struct StopOrder {
     pub(super) grace: Duration,
     pub(super) deadline: Moment,
     pub(super) claim: Arc<Claim>,
+    /// Before Docker is told, whatever happened to containers has been looked at: it may be nobody's.
+    pub(super) stir: Arc<Stir>,
 }
 
 /// How the order ended.
@@ -85,10 +88,14 @@ async fn carry_out(
 ) -> (StopEnd, Option<String>) {
     // While Docker is away nobody can be told anything, so whoever comes meanwhile is served: the
     // order is taken back at once, however long Docker's answer takes (trap 24).
+    let seen = async {
+        order.stir.settled().await;
+        target(engine, order).await
+    };
     let target = tokio::select! {
         biased;
         () = order.claim.taken_back.notified() => return (StopEnd::Cancelled, None),
-        target = target(engine, order) => target,
+        target = seen => target,
     };
     let id = match target {
         Ok(Some(id)) => id,

@@ -130,7 +130,7 @@ const complain = (text) => {
 };
 
 // What happens.
-const kinds = ['phase', 'wake-started', 'wake-ended', 'stopped', 'kept-awake', 'problem', 'service-added', 'service-changed',
+const kinds = ['phase', 'wake-started', 'wake-ended', 'stopped', 'kept-awake', 'problem', 'problem-mended', 'service-added', 'service-changed',
   'service-removed', 'published', 'config-applied', 'config-rejected', 'engine', 'store', 'started', 'draining'];
 const list = one('table.svcs'), service = one('[data-service]');
 let source, lost = 0, crowded = false, stale = new Set(), due = 0, asking = false, whole, parked, again, gone;

@@ -36,7 +36,7 @@ fn families() -> String {
     let live = Live { phase: Phase::Asleep, leases: 0, held: 0 };
     let text = metrics::render(&[(&service, Some(live))], clock::now());
     let process = ProcessMetrics::new().unwrap();
-    let text = text + &process.render();
+    let text = text + &metrics::FeedCounts::default().render() + &process.render();
     let mut labels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let Some((name, rest)) = line.split_once('{') else { continue };

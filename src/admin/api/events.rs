@@ -192,7 +192,10 @@ impl Place {
                         return Some(event);
                     }
                 }
-                Err(RecvError::Lagged(_)) => self.catch_up().await,
+                Err(RecvError::Lagged(events)) => {
+                    self.journal.counts().lagged(events);
+                    self.catch_up().await;
+                }
                 Err(RecvError::Closed) => return None,
             }
         }

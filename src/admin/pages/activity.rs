@@ -123,8 +123,13 @@ fn row(event: &journal::Event) -> Event {
                 ..plain
             }
         }
-        What::Problem { key, reason, .. } => {
-            Event { detail: Some(format!("{key} {reason}")), bad: true, ..plain }
+        What::Problem { key, reason, container, .. } => {
+            let whose = container.as_ref().map(|container| format!("{container}: ")).unwrap_or_default();
+            Event { detail: Some(format!("{whose}{key} {reason}")), bad: true, ..plain }
+        }
+        What::ProblemMended { key, container, .. } => {
+            let whose = container.as_ref().map(|container| format!("{container}: ")).unwrap_or_default();
+            Event { detail: Some(format!("{whose}{key}")), ..plain }
         }
         What::Published { outcome, message, .. } => {
             let bad = matches!(outcome, PublishOutcome::Rejected | PublishOutcome::Unreachable);

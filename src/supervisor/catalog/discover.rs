@@ -14,6 +14,7 @@ use crate::store::{ChangeError, CommitError, Interrupted};
 use crate::supervisor::catalog::contenders::Contenders;
 use crate::supervisor::catalog::handle::{CatalogHandle, Inner};
 use crate::supervisor::catalog::records;
+use crate::supervisor::stir::Stir;
 
 /// What comes together is looked at together.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -35,8 +36,7 @@ impl CatalogHandle {
     /// From now on looks whenever something happens.
     pub fn follow(&self) {
         let fleet = &self.0.parts.fleet;
-        let task =
-            tokio::spawn(follow(Arc::downgrade(&self.0), fleet.stirred(), Arc::clone(&self.0.unsaved)));
+        let task = tokio::spawn(follow(Arc::downgrade(&self.0), fleet.stir(), Arc::clone(&self.0.unsaved)));
         self.0.own(task);
     }
 
@@ -49,10 +49,10 @@ impl CatalogHandle {
     }
 }
 
-async fn follow(inner: Weak<Inner>, stirred: Arc<Notify>, unsaved: Arc<Notify>) {
+async fn follow(inner: Weak<Inner>, stir: Arc<Stir>, unsaved: Arc<Notify>) {
     loop {
         let is_news = tokio::select! {
-            () = stirred.notified() => true,
+            () = stir.rung() => true,
             () = unsaved.notified() => false,
         };
         if is_news {
@@ -80,18 +80,26 @@ impl Inner {
     /// Lists the containers, and takes in what their labels say.
     pub(super) async fn look(&self) {
         let _alone = self.looking.lock().await;
+        let stir = self.parts.fleet.stir();
+        let mark = stir.mark();
         if !self.state().labels {
-            return self.change(|state| std::mem::take(&mut state.contenders) != Contenders::default());
+            self.change(|state| std::mem::take(&mut state.contenders) != Contenders::default());
+            return stir.looked(mark);
         }
         match self.list().await {
             Ok(listed) => {
                 self.change(|state| {
+                    if !state.labels {
+                        // Switched off while the list was under way.
+                        return false;
+                    }
                     let seen = state.contenders.seen(&listed, state.rules, clock::wall());
                     let is_news = seen != state.contenders;
                     state.contenders = seen;
                     is_news
                 });
                 self.state().is_refused = false;
+                stir.looked(mark);
             }
             Err(error) => self.tell_unlisted(&error),
         }
@@ -127,6 +135,10 @@ impl Inner {
         let _alone = self.saving.lock().await;
         let (changes, written) = {
             let state = self.state();
+            if state.unread.is_some() {
+                // What is there is not known yet, and nothing of it is to be lost.
+                return Ok(());
+            }
             let mut changes = Vec::new();
             let mut written = BTreeMap::new();
             for (container, known) in state.contenders.known.iter().filter(|(_, known)| known.was.is_some()) {

@@ -1,21 +1,17 @@
 //! The way to talk to the catalog.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::Loaded;
-use crate::store::{ChangeError, CommitError, Interrupted, Order, Store};
-use crate::supervisor::catalog::discover::hash;
+use crate::store::Store;
+use crate::supervisor::catalog::Catalog;
 use crate::supervisor::catalog::state::State;
-use crate::supervisor::catalog::{Catalog, records};
+use crate::supervisor::catalog::told::tell_problems;
 use crate::supervisor::fleet::Fleet;
 use crate::supervisor::publish::PublisherHandle;
-
-/// So many problems are logged at once; all of them are in the catalog.
-const MOST_TOLD: usize = 20;
 
 /// What a catalog is made of.
 #[derive(Debug)]
@@ -60,10 +56,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl CatalogHandle {
-    /// A catalog of what the API said and what labels made, as far as the store has it. Nothing is taken up before
-    /// [`CatalogHandle::configure`].
+    /// A catalog of what the API said and what labels made. Where the store does not say, it is asked
+    /// again until it does. Nothing is taken up before [`CatalogHandle::configure`].
     pub async fn open(parts: Parts) -> Self {
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             parts,
             state: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
@@ -72,11 +68,9 @@ impl CatalogHandle {
             unsaved: Arc::default(),
             current: watch::Sender::default(),
             task: Mutex::default(),
-        };
-        if let Err(error) = inner.recall().await {
-            tracing::error!(%error, "what API, dashboard and labels said about services was not read");
-        }
-        Self(Arc::new(inner))
+        });
+        inner.recall().await;
+        Self(inner)
     }
 
     /// All services as of now.
@@ -99,12 +93,13 @@ impl CatalogHandle {
             true
         });
         // Other labels may count now.
-        self.0.parts.fleet.stirred().notify_one();
+        self.0.parts.fleet.stir().ring();
     }
 
     /// From now on Caddy is told the sites. Not before there is somebody to serve them: a WakeDock
     /// that has just started must not take routes away.
     pub fn begin_to_publish(&self) {
+        self.0.parts.fleet.begin();
         self.0.change(|state| {
             state.publishes = true;
             true
@@ -147,59 +142,12 @@ impl Inner {
             handle.comes_back(entry.is_some_and(|entry| entry.removed));
         }
         if *before != catalog {
-            tell_problems(&before, &catalog);
+            tell_problems(fleet.journal(), &before, &catalog);
             self.current.send_replace(Arc::new(catalog));
         }
-        if state.publishes {
+        // Without what the API said, hosts would be missing that Caddy has.
+        if state.publishes && state.unread.is_none() {
             self.parts.publisher.set_sites(fleet.hosts());
         }
-    }
-
-    /// Reads what was written down.
-    async fn recall(&self) -> Result<(), CommitError> {
-        let read = self.parts.store.read(|tables| {
-            let all = |table| tables.scan(table, .., Order::Ascending, usize::MAX);
-            Ok::<_, Interrupted<Infallible>>((all(&records::API)?, all(&records::LABELLED)?))
-        });
-        let (api, labelled) = read.await.map_err(|error| match error {
-            ChangeError::Refused(never) => match never {},
-            ChangeError::Commit(error) => error,
-        })?;
-        let mut state = self.state();
-        for (key, record) in api {
-            match records::to_api(&key, record) {
-                Some((name, layer)) => drop(state.api.insert(name, Arc::new(layer))),
-                None => tracing::error!(
-                    service = key,
-                    "what the API said about it cannot be read, and is left out"
-                ),
-            }
-        }
-        for (container, record) in labelled {
-            state.written.insert(container.clone(), hash(&record.to_string()));
-            if let Some(known) = records::to_known(&container, record) {
-                state.contenders.known.insert(container, known);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What is wrong is told once, when it comes up.
-fn tell_problems(before: &Catalog, now: &Catalog) {
-    let mut fresh = Vec::new();
-    for (name, entry) in &now.entries {
-        let known = before.entries.get(name).map_or(&[][..], |before| &before.problems);
-        let new = entry.problems.iter().filter(|problem| !known.contains(problem));
-        fresh.extend(new.map(|problem| (name.as_str(), &*entry.container, problem)));
-    }
-    for problem in now.problems.iter().filter(|problem| !before.problems.contains(problem)) {
-        fresh.push(("", problem.container.as_deref().unwrap_or_default(), problem));
-    }
-    for (service, container, problem) in fresh.iter().take(MOST_TOLD) {
-        tracing::warn!(service, container, origin = %problem.origin, "{problem}");
-    }
-    if let Some(more) = fresh.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
-        tracing::warn!(more, "problems of services that are not listed here");
     }
 }

@@ -7,8 +7,10 @@ mod contenders;
 mod discover;
 mod handle;
 mod put;
+mod recall;
 mod records;
 mod state;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ pub use handle::{CatalogHandle, Parts};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
     pub entries: BTreeMap<ServiceName, Arc<Entry>>,
-    /// Of containers that make no service.
+    /// Of containers that make no service, and of all services together.
     pub problems: Vec<SourceProblem>,
 }
 

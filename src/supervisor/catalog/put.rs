@@ -11,7 +11,7 @@ use crate::config::sources::{Layer, read_api};
 use crate::domain::host::HostPattern;
 use crate::domain::name::ServiceName;
 use crate::domain::words::Origin;
-use crate::store::{ChangeError, Interrupted};
+use crate::store::{ChangeError, CommitError, Interrupted};
 use crate::supervisor::catalog::handle::{CatalogHandle, Inner};
 use crate::supervisor::catalog::state::State;
 use crate::supervisor::catalog::{
@@ -75,7 +75,7 @@ impl CatalogHandle {
 async fn complete<T: Send + 'static>(
     work: impl Future<Output = Result<T, PutError>> + Send + 'static,
 ) -> Result<T, PutError> {
-    tokio::spawn(work).await.unwrap_or(Err(PutError::Store(crate::store::CommitError::Closed)))
+    tokio::spawn(work).await.unwrap_or(Err(PutError::Store(CommitError::Closed)))
 }
 
 impl Inner {
@@ -87,7 +87,7 @@ impl Inner {
         by: By,
     ) -> Result<Arc<Entry>, PutError> {
         let _alone = self.changing.lock().await;
-        let before = self.state().api.get(name).cloned();
+        let before = self.said(name)?;
         expected(expect, before.as_deref())?;
         let keys = self.examine(name, keys)?;
         let (now, who) = (clock::wall(), by.name.clone());
@@ -113,13 +113,22 @@ impl Inner {
 
     async fn remove(&self, name: &ServiceName, expect: Expect, by: By) -> Result<(), PutError> {
         let _alone = self.changing.lock().await;
-        let Some(before) = self.state().api.get(name).cloned() else { return Err(PutError::Absent) };
+        let Some(before) = self.said(name)? else { return Err(PutError::Absent) };
         expected(expect, Some(&before))?;
         let who = by.name.clone();
         self.write(name, Some(&before), None, by).await?;
         tracing::info!(service = %name, by = who, "what the API said about it was taken back");
         self.change(|state| state.api.remove(name).is_some());
         Ok(())
+    }
+
+    /// What the API has said about a service so far.
+    fn said(&self, name: &ServiceName) -> Result<Option<Arc<ApiLayer>>, PutError> {
+        let state = self.state();
+        match &state.unread {
+            Some(reason) => Err(CommitError::Unavailable { reason: reason.as_str().into() }.into()),
+            None => Ok(state.api.get(name).cloned()),
+        }
     }
 
     /// Writes what the API says from now on, under a revision that nothing had before, and lets the
@@ -205,14 +214,15 @@ fn fits(state: &State, current: &Catalog, name: &ServiceName, layer: &Layer) -> 
     // Whoever has a host now keeps it, also where a label says so: the API would go before it.
     let asked = asked(layer);
     for host in asked.iter().chain(assembly.spec.iter().flat_map(|spec| &spec.hosts)) {
-        if let (HostPattern::Exact(host), Some(own)) = (host, state.own_host())
-            && host == own
+        if let HostPattern::Exact(host) = host
+            && state.own_hosts().contains(host)
         {
             return Err(PutError::HostTaken { host: host.to_string(), by: "WakeDock itself".to_owned() });
         }
         let path = assembly.spec.as_ref().and_then(|spec| spec.path.as_deref());
         let path = path.or_else(|| layer.get("path").and_then(Json::as_str));
-        if let Some(owner) = owner(current, name, host, path) {
+        let stays = |other: &ServiceName| assembled.services.contains_key(other);
+        if let Some(owner) = owner(current, name, host, path, stays) {
             return Err(PutError::HostTaken { host: host.to_string(), by: format!("the service `{owner}`") });
         }
     }
@@ -240,8 +250,10 @@ fn owner<'a>(
     name: &ServiceName,
     host: &HostPattern,
     path: Option<&str>,
+    stays: impl Fn(&ServiceName) -> bool,
 ) -> Option<&'a ServiceName> {
-    let others = current.entries.values().filter(|entry| entry.name != *name);
+    // A label's service whose container the API names for another one becomes that one.
+    let others = current.entries.values().filter(|entry| entry.name != *name && stays(&entry.name));
     let mut has = others.filter(|entry| {
         entry.spec.as_ref().is_some_and(|spec| spec.path.as_deref() == path && spec.hosts.contains(host))
     });

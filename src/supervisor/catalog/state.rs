@@ -8,14 +8,16 @@ use crate::config::sources::{ApiSource, Assembled, Assembly, Input, assemble};
 use crate::config::{FileSources, Loaded};
 use crate::domain::host::Hostname;
 use crate::domain::name::ServiceName;
+use crate::domain::service::ServiceSpec;
 use crate::supervisor::catalog::contenders::{Contenders, Rules};
+use crate::supervisor::catalog::recall::wakeful;
 use crate::supervisor::catalog::{ApiLayer, Catalog, Entry};
 
 /// What the sources say.
 #[derive(Debug)]
 pub(super) struct State {
     domain: Option<String>,
-    own_host: Option<Hostname>,
+    own_hosts: Vec<Hostname>,
     wildcard_labels: bool,
     /// Whether labels count at all.
     pub(super) labels: bool,
@@ -31,13 +33,15 @@ pub(super) struct State {
     pub(super) is_configured: bool,
     /// Whether the publisher is told the sites.
     pub(super) publishes: bool,
+    /// Why what was written down was not read yet.
+    pub(super) unread: Option<String>,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
             domain: None,
-            own_host: None,
+            own_hosts: Vec::new(),
             wildcard_labels: false,
             labels: false,
             rules: Rules { image_labels: false, keep_removed: Duration::ZERO },
@@ -48,6 +52,7 @@ impl Default for State {
             is_refused: false,
             is_configured: false,
             publishes: false,
+            unread: None,
         }
     }
 }
@@ -56,7 +61,7 @@ impl State {
     pub(super) fn configure(&mut self, loaded: &Loaded) {
         let config = &loaded.config;
         self.domain.clone_from(&config.domain);
-        self.own_host.clone_from(&config.admin.host);
+        self.own_hosts = config.admin.own_hosts();
         self.wildcard_labels = config.docker.wildcard_labels;
         self.labels = config.docker.labels;
         self.rules =
@@ -74,8 +79,8 @@ impl State {
         said.flat_map(|(_, layer)| layer.iter().map(|(key, _)| key)).collect()
     }
 
-    pub(super) fn own_host(&self) -> Option<&Hostname> {
-        self.own_host.as_ref()
+    pub(super) fn own_hosts(&self) -> &[Hostname] {
+        &self.own_hosts
     }
 
     /// All services, with one of the API's layers as it would be.
@@ -93,7 +98,7 @@ impl State {
             .collect();
         assemble(&Input {
             domain: self.domain.as_deref(),
-            own_host: self.own_host(),
+            own_hosts: self.own_hosts(),
             wildcard_labels: self.wildcard_labels,
             file: &self.file,
             api: &api,
@@ -108,6 +113,7 @@ impl State {
         let is_news = self.contenders.remember(&assembled);
         let mut problems = self.contenders.problems.clone();
         problems.extend(assembled.problems);
+        problems.extend(self.unread_problem());
         let entries = assembled.services.into_iter().map(|(name, assembly)| {
             let before = before.entries.get(&name);
             let entry = self.entry(name.clone(), assembly, before);
@@ -122,8 +128,12 @@ impl State {
             Some(old) if *old == spec => old,
             _ => Arc::new(spec),
         };
+        let spec = assembly.spec.map(|spec| match self.unread {
+            Some(_) => ServiceSpec { idle: wakeful(&spec.idle), ..spec },
+            None => spec,
+        });
         Entry {
-            spec: assembly.spec.map(shared),
+            spec: spec.map(shared),
             sources: assembly.sources,
             problems: assembly.problems,
             api: self.api.get(&name).cloned(),

@@ -43,8 +43,18 @@ pub enum What {
     Stopped { cause: StopCause, took: Option<Duration>, paused: bool, by: Option<Box<str>> },
     /// Somebody keeps it awake until then; `None`: no longer.
     KeptAwake { until: Option<Timestamp>, by: Box<str> },
-    /// A source says something of a service that cannot be used.
-    Problem { key: String, value: Option<String>, reason: String, mend: String, origin: Origin },
+    /// A source says something that cannot be used: of a service, of a container that makes none,
+    /// or of all of them.
+    Problem {
+        key: String,
+        value: Option<String>,
+        reason: String,
+        mend: String,
+        origin: Origin,
+        container: Option<String>,
+    },
+    /// That is not so any more.
+    ProblemMended { key: String, value: Option<String>, origin: Origin, container: Option<String> },
     /// A service was taken up.
     Added,
     /// Its configuration changed.
@@ -78,6 +88,7 @@ impl What {
             Self::Stopped { .. } => "stopped",
             Self::KeptAwake { .. } => "kept-awake",
             Self::Problem { .. } => "problem",
+            Self::ProblemMended { .. } => "problem-mended",
             Self::Added => "service-added",
             Self::Changed => "service-changed",
             Self::Removed => "service-removed",

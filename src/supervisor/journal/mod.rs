@@ -11,13 +11,13 @@ mod saver;
 mod sources;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, broadcast};
 
 use crate::clock;
 use crate::domain::name::ServiceName;
+use crate::metrics::FeedCounts;
 use crate::store::{ChangeError, Store};
 pub use event::{Event, What};
 pub(in crate::supervisor) use record::EVENTS;
@@ -40,7 +40,9 @@ struct Inner {
     bell: Notify,
     /// Rung when somebody begins to follow.
     watched: Notify,
-    dropped: AtomicU64,
+    counts: FeedCounts,
+    /// One writer at a time.
+    saving: tokio::sync::Mutex<()>,
     store: Store,
 }
 
@@ -67,7 +69,8 @@ impl Journal {
             feed: broadcast::Sender::new(FEED),
             bell: Notify::new(),
             watched: Notify::new(),
-            dropped: AtomicU64::new(0),
+            counts: FeedCounts::default(),
+            saving: tokio::sync::Mutex::default(),
             store,
         }))
     }
@@ -88,7 +91,7 @@ impl Journal {
         ring.events.push_back(Arc::clone(&event));
         if ring.unsaved.len() == UNSAVED {
             ring.unsaved.pop_front();
-            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            self.0.counts.unsaved(1);
         }
         ring.unsaved.push_back(Arc::clone(&event));
         // Under the lock, so that the feed is in the order of the numbers. Nobody may be listening.
@@ -126,7 +129,13 @@ impl Journal {
     /// How many events were lost to a disk that was away.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.0.dropped.load(Ordering::Relaxed)
+        self.0.counts.all_unsaved()
+    }
+
+    /// What is counted of events that somebody was too slow for.
+    #[must_use]
+    pub fn counts(&self) -> &FeedCounts {
+        &self.0.counts
     }
 
     /// The events after number `id`, the oldest first, at most `limit`; those of one service, or of
@@ -135,8 +144,12 @@ impl Journal {
     pub async fn since(&self, id: u64, service: Option<&ServiceName>, limit: usize) -> Vec<Arc<Event>> {
         let (oldest, recent) = self.recent_after(id, service);
         let mut found = match oldest {
-            Some(oldest) if id + 1 >= oldest => Vec::new(),
-            oldest => self.saved(id + 1, oldest.unwrap_or(u64::MAX), service, limit).await,
+            Some(oldest) if id.saturating_add(1) >= oldest => Vec::new(),
+            oldest => {
+                // What memory has let go of may not have been written down yet.
+                self.flush().await;
+                self.saved(id.saturating_add(1), oldest.unwrap_or(u64::MAX), service, limit).await
+            }
         };
         found.extend(recent);
         found.truncate(limit);

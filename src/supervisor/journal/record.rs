@@ -65,6 +65,15 @@ enum WhatRecord {
         reason: String,
         mend: String,
         origin: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
+    },
+    ProblemMended {
+        key: String,
+        value: Option<String>,
+        origin: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
     },
     ServiceAdded,
     ServiceChanged,
@@ -162,8 +171,11 @@ impl From<&What> for WhatRecord {
                 Self::Stopped { cause: word(cause.as_str()), took: took.map(micros), paused, by }
             }
             What::KeptAwake { until, by } => Self::KeptAwake { until: until.map(Timestamp::as_millis), by },
-            What::Problem { key, value, reason, mend, origin } => {
-                Self::Problem { key, value, reason, mend, origin: word(origin.as_str()) }
+            What::Problem { key, value, reason, mend, origin, container } => {
+                Self::Problem { key, value, reason, mend, origin: word(origin.as_str()), container }
+            }
+            What::ProblemMended { key, value, origin, container } => {
+                Self::ProblemMended { key, value, origin: word(origin.as_str()), container }
             }
             What::Added => Self::ServiceAdded,
             What::Changed => Self::ServiceChanged,
@@ -209,8 +221,11 @@ impl WhatRecord {
                 What::Stopped { cause: StopCause::parse(&cause)?, took: duration(took), paused, by }
             }
             Self::KeptAwake { until, by } => What::KeptAwake { until: until.map(Timestamp::from_millis), by },
-            Self::Problem { key, value, reason, mend, origin } => {
-                What::Problem { key, value, reason, mend, origin: Origin::parse(&origin)? }
+            Self::Problem { key, value, reason, mend, origin, container } => {
+                What::Problem { key, value, reason, mend, origin: Origin::parse(&origin)?, container }
+            }
+            Self::ProblemMended { key, value, origin, container } => {
+                What::ProblemMended { key, value, origin: Origin::parse(&origin)?, container }
             }
             Self::ServiceAdded => What::Added,
             Self::ServiceChanged => What::Changed,
@@ -258,6 +273,13 @@ mod tests {
                 reason: "is no duration".to_owned(),
                 mend: "say `10m`".to_owned(),
                 origin: Origin::Label,
+                container: text("web-1"),
+            },
+            What::ProblemMended {
+                key: "idle.stop_after".to_owned(),
+                value: None,
+                origin: Origin::Api,
+                container: None,
             },
             What::Added,
             What::Changed,

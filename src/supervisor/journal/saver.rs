@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::domain::name::ServiceName;
@@ -28,6 +27,8 @@ impl Journal {
 
     /// Writes down what is not written yet. What the disk does not take is lost, and counted.
     pub async fn flush(&self) {
+        // Whoever asks meanwhile waits until those before are written.
+        let _one = self.0.saving.lock().await;
         let events: Vec<_> = self.lock().unsaved.drain(..).collect();
         if events.is_empty() {
             return;
@@ -40,7 +41,7 @@ impl Journal {
             Ok::<_, crate::store::Interrupted<Infallible>>(())
         });
         if let Err(error) = saved.await {
-            self.0.dropped.fetch_add(count, Ordering::Relaxed);
+            self.0.counts.unsaved(count);
             tracing::debug!(%error, count, "events were not written down");
         }
     }

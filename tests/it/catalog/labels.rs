@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use wakedock::domain::words::Origin;
-use wakedock::supervisor::catalog::Expect;
+use wakedock::ports::ContainerState;
+use wakedock::supervisor::catalog::{Expect, PutError};
+use wakedock::supervisor::journal::What;
 
 use super::town::{Town, name, until};
 use crate::support::fake_engine::Call;
@@ -194,4 +196,150 @@ async fn many_services_are_told_apart() {
         town.fleet.get(handle.name().as_str()).is_some_and(|now| now.is_same(handle))
     };
     assert_eq!(handles.iter().filter(same).count(), 1000, "nobody else is touched");
+}
+
+/// What is wrong with a service was in the log alone, and nobody was told when it was mended.
+#[tokio::test]
+async fn a_problem_that_comes_up_or_goes_away_is_an_event() {
+    let town = Town::following(NONE).await;
+    let mut events = town.fleet.journal().subscribe();
+    let mut next = async |kind: &str| {
+        let wanted = async {
+            loop {
+                let event = events.recv().await.unwrap();
+                if event.what.kind() == kind {
+                    break event;
+                }
+            }
+        };
+        tokio::time::timeout(5 * SECOND, wanted).await.unwrap_or_else(|_| panic!("no {kind}"))
+    };
+    town.service("web", "web.example.com", &[("wakedock.stop-after", "soon")]);
+    let event = next("problem").await;
+    assert_eq!(event.service, Some(name("web")));
+    let What::Problem { key, value, origin, .. } = &event.what else { panic!("{event:?}") };
+    assert_eq!(
+        (key.as_str(), value.as_deref(), *origin),
+        ("wakedock.stop-after", Some("soon"), Origin::Label)
+    );
+
+    town.engine.remove("web");
+    town.service("web", "web.example.com", &[("wakedock.stop-after", "10m")]);
+    let event = next("problem-mended").await;
+    assert_eq!(event.service, Some(name("web")));
+    let What::ProblemMended { key, .. } = &event.what else { panic!("{event:?}") };
+    assert_eq!(key, "wakedock.stop-after");
+
+    // A container that makes no service.
+    town.engine.create_as("odd", |container| container.label(&[("wakedock.enable", "perhaps")]));
+    let event = next("problem").await;
+    let What::Problem { container, .. } = &event.what else { panic!("{event:?}") };
+    assert_eq!((&event.service, container.as_deref()), (&None, Some("odd")));
+    town.engine.remove("odd");
+    assert_eq!(next("problem-mended").await.service, None);
+}
+
+/// A container with one label more had a part of somebody else's site, and with it what browsers keep
+/// for the whole of it.
+#[tokio::test]
+async fn nobody_takes_a_part_of_a_host_by_label() {
+    let file = "admin: { hosts: [dock.lan] }\n\
+                services: [{ name: shop, container: shop-1, hosts: [shop.example.com] },\n\
+                { name: wild, container: wild-1, hosts: ['*.wild.example.com'] }]\n";
+    let town = Town::following(file).await;
+    town.service("wiki", "wiki.example.com", &[]);
+    until(|| town.at("wiki.example.com").is_some()).await;
+    for (container, host) in [
+        ("eve-1", "shop.example.com"),
+        ("eve-2", "wiki.example.com"),
+        ("eve-3", "a.wild.example.com"),
+        ("eve-4", "dock.lan"),
+    ] {
+        town.service(container, host, &[("wakedock.path", "/login")]);
+        until(|| town.find(container).is_some()).await;
+        let eve = town.entry(container);
+        assert!(eve.spec.is_none() && !eve.problems.is_empty(), "{eve:?}");
+    }
+    let routes = town.fleet.routes();
+    let at = |host: &str| routes.load().find(host, "/login").map(|handle| handle.name().to_string());
+    assert_eq!(at("shop.example.com").as_deref(), Some("shop"));
+    assert_eq!(at("wiki.example.com").as_deref(), Some("wiki"));
+    assert_eq!(at("a.wild.example.com").as_deref(), Some("wild"));
+    assert_eq!(at("dock.lan"), None);
+    // An admin may: the API shares a host of the file by its path.
+    let keys = json!({ "container": "login-1", "hosts": ["shop.example.com"], "path": "/login" });
+    town.catalog.put(name("login"), keys, Expect::Absent, "ada").await.unwrap();
+    let routes = town.fleet.routes();
+    let at =
+        |path: &str| routes.load().find("shop.example.com", path).map(|handle| handle.name().to_string());
+    assert_eq!((at("/login").as_deref(), at("/").as_deref()), (Some("login"), Some("shop")));
+}
+
+/// Whoever knew its name was the service while its container was being updated, and stayed it.
+#[tokio::test]
+async fn nobody_takes_the_name_of_a_container_that_is_away() {
+    let town = Town::following(NONE).await;
+    town.service("blog", "blog.example.com", &[]);
+    until(|| town.at("blog.example.com").is_some()).await;
+    town.service("eve", "blog.example.com,eve.example.com", &[("wakedock.name", "blog")]);
+    until(|| !town.catalog.current().problems.is_empty()).await;
+    town.engine.remove("blog");
+    until(|| town.entry("blog").removed).await;
+    assert_eq!(town.entry("blog").container, "blog");
+    town.service("blog", "blog.example.com", &[]);
+    until(|| !town.entry("blog").removed).await;
+    assert_eq!(town.entry("blog").container, "blog");
+
+    // Compose makes the same service anew, and calls the container something else.
+    let compose = [("com.docker.compose.project", "town"), ("com.docker.compose.service", "web")];
+    town.service("town-web-1", "web.example.com", &compose);
+    until(|| town.at("web.example.com").is_some()).await;
+    town.engine.remove("town-web-1");
+    town.service("town-web-2", "web.example.com", &compose);
+    until(|| town.find("town-web").is_some_and(|entry| entry.container == "town-web-2" && !entry.removed))
+        .await;
+}
+
+/// One container was two services, and each stopped it under the other.
+#[tokio::test]
+async fn a_container_is_one_service() {
+    let town = Town::following(NONE).await;
+    town.service("web-1", "web.example.com", &[("wakedock.name", "cloud")]);
+    until(|| town.find("cloud").is_some()).await;
+    town.catalog.put(name("cloud"), json!({ "group": "Office" }), Expect::Absent, "ada").await.unwrap();
+    let keys = json!({ "container": "web-1", "hosts": ["dupe.example.com"] });
+    let refused = town.catalog.put(name("dupe"), keys, Expect::Absent, "ada").await;
+    let Err(PutError::Invalid(problems)) = refused else { panic!("{refused:?}") };
+    assert_eq!(problems[0].pointer, "/container");
+    assert!(problems[0].reason.contains("`cloud`"), "{problems:?}");
+    assert_eq!(town.entry("cloud").container, "web-1");
+
+    // One that only its label speaks of is taken over, with its own host.
+    town.service("films-1", "films.example.com", &[]);
+    until(|| town.find("films-1").is_some()).await;
+    let keys = json!({ "container": "films-1", "hosts": ["films.example.com"] });
+    town.catalog.put(name("films"), keys, Expect::Absent, "ada").await.unwrap();
+    assert_eq!(town.at("films.example.com").as_deref(), Some("films"));
+    assert!(town.find("films-1").is_none());
+}
+
+/// A container that lost its labels is nobody's any more: its service goes, its host is free, and it
+/// is left as it is, however short its time was.
+#[tokio::test]
+async fn a_container_that_comes_back_without_its_labels_is_left_alone() {
+    let town = Town::following(NONE).await;
+    let short = [("wakedock.stop-after", "50ms")];
+    town.service("web", "web.example.com", &short);
+    until(|| town.at("web.example.com").is_some()).await;
+    let lease = town.hold("web").await.unwrap().unwrap();
+    let before = town.engine.count(Call::Stop);
+    town.engine.remove("web");
+    town.engine.create_running("web");
+    drop(lease);
+    // Its stop is due long before the containers have been looked at.
+    until(|| town.find("web").is_none()).await;
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(town.at("web.example.com"), None);
+    assert_eq!(town.engine.count(Call::Stop), before, "{:?}", town.engine.orders());
+    assert_eq!(town.engine.state("web"), ContainerState::Running);
 }

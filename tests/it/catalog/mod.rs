@@ -7,3 +7,4 @@ mod labels;
 mod merging;
 mod removed;
 mod town;
+mod unread;

@@ -16,7 +16,7 @@ use wakedock::supervisor::catalog::{self, CatalogHandle, Entry};
 use wakedock::supervisor::fleet::{Fleet, Parts};
 use wakedock::supervisor::handle::Asker;
 use wakedock::supervisor::lease::Lease;
-use wakedock::supervisor::publish::Publisher;
+use wakedock::supervisor::publish::{Publisher, PublisherHandle};
 
 use crate::support::fake_engine::FakeEngine;
 use crate::support::fake_prober::FakeProber;
@@ -28,6 +28,7 @@ pub(super) struct Town {
     pub(super) catalog: CatalogHandle,
     pub(super) store: Store,
     pub(super) disk: MemoryDisk,
+    pub(super) publisher: PublisherHandle,
 }
 
 impl Town {
@@ -37,7 +38,15 @@ impl Town {
     }
 
     pub(super) async fn with(engine: FakeEngine, disk: MemoryDisk, file: &str) -> Self {
+        let town = Self::unconfigured(engine, disk, false).await;
+        town.configure(file);
+        town
+    }
+
+    /// One that has just started. Where `breaks`, its disk breaks as soon as the store is open.
+    pub(super) async fn unconfigured(engine: FakeEngine, disk: MemoryDisk, breaks: bool) -> Self {
         let (store, remembered) = disk.open();
+        disk.break_down(breaks);
         let fleet = Fleet::start(Parts {
             engine: Arc::new(engine.clone()),
             prober: Arc::new(FakeProber::answering(ProbeAnswer::Status(200))),
@@ -47,17 +56,17 @@ impl Town {
             max_held: 100,
         });
         let here: SocketAddr = "127.0.0.1:1".parse().unwrap();
-        let (publisher, _) = Publisher::new(
+        let (publisher, task) = Publisher::new(
             CaddyConfig { mode: CaddyMode::Off, ..CaddyConfig::default() },
             OwnAddresses { proxy: Listen::Tcp(here), admin: here },
-            Box::new(|_| unreachable!("the mode is off")),
+            Box::new(|_| unreachable!("Caddy is not asked")),
             Box::new(|_| {}),
         );
-        let parts = catalog::Parts { fleet: Arc::clone(&fleet), publisher, store: store.clone() };
+        tokio::spawn(task.run());
+        let parts =
+            catalog::Parts { fleet: Arc::clone(&fleet), publisher: publisher.clone(), store: store.clone() };
         let catalog = CatalogHandle::open(parts).await;
-        let town = Self { engine, fleet, catalog, store, disk };
-        town.configure(file);
-        town
+        Self { engine, fleet, catalog, store, disk, publisher }
     }
 
     /// One that looks at containers as soon as something happens to them.
@@ -95,11 +104,17 @@ impl Town {
         self.catalog.configure(&loaded(file));
     }
 
+    /// The process is killed: what is left.
+    pub(super) async fn kill(self) -> (FakeEngine, MemoryDisk) {
+        let Self { engine, fleet, catalog, store, disk, publisher } = self;
+        drop((fleet, catalog, publisher));
+        store.close().await.unwrap();
+        (engine, disk)
+    }
+
     /// The process is killed and started again: only the disk and the containers are left.
     pub(super) async fn kill_and_return(self, file: &str) -> Self {
-        let Self { engine, fleet, catalog, store, disk } = self;
-        drop((fleet, catalog));
-        store.close().await.unwrap();
+        let (engine, disk) = self.kill().await;
         Self::with(engine, disk, file).await
     }
 

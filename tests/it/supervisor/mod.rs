@@ -2,6 +2,7 @@
 
 mod history;
 mod logged;
+mod renamed;
 mod retention;
 mod sleep;
 mod survive;

@@ -2,6 +2,7 @@
 //! clock and the store's own thread can live together.
 
 use std::io::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use redb::StorageBackend;
@@ -9,7 +10,7 @@ use wakedock::store::{Remembered, Store};
 
 /// Clones are the same disk.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MemoryDisk(Arc<Mutex<Vec<u8>>>, Arc<(Mutex<Weather>, Condvar)>);
+pub(crate) struct MemoryDisk(Arc<Mutex<Vec<u8>>>, Arc<(Mutex<Weather>, Condvar)>, Arc<AtomicBool>);
 
 /// How it does.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,15 @@ impl MemoryDisk {
         let weather = self.1.1.wait_while(self.1.0.lock().unwrap(), |now| *now == Weather::Hangs).unwrap();
         if *weather == Weather::Broken { Err(Error::other("the disk is broken")) } else { Ok(()) }
     }
+
+    /// From now on nothing can be read or written; or it can again.
+    pub(crate) fn break_down(&self, broken: bool) {
+        self.2.store(broken, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.2.load(Ordering::SeqCst) { Err(Error::other("the disk is broken")) } else { Ok(()) }
+    }
 }
 
 fn place(offset: u64, length: usize) -> std::ops::Range<usize> {
@@ -70,24 +80,29 @@ fn place(offset: u64, length: usize) -> std::ops::Range<usize> {
 
 impl StorageBackend for MemoryDisk {
     fn len(&self) -> Result<u64> {
+        self.check()?;
         Ok(self.0.lock().unwrap().len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        self.check()?;
         out.copy_from_slice(&self.0.lock().unwrap()[place(offset, out.len())]);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
+        self.check()?;
         self.0.lock().unwrap().resize(usize::try_from(len).unwrap(), 0);
         Ok(())
     }
 
     fn sync_data(&self) -> Result<()> {
+        self.check()?;
         self.brave()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        self.check()?;
         self.brave()?;
         self.0.lock().unwrap()[place(offset, data.len())].copy_from_slice(data);
         Ok(())

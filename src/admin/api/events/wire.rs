@@ -13,13 +13,14 @@ fn kinds() -> Object {
 }
 
 /// Every kind of event.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "phase",
     "wake-started",
     "wake-ended",
     "stopped",
     "kept-awake",
     "problem",
+    "problem-mended",
     "service-added",
     "service-changed",
     "service-removed",
@@ -70,7 +71,7 @@ pub struct EventRecord {
     /// `kept-awake`: until then; null: no longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Option<Time>>,
-    /// `problem`: where it was written.
+    /// `problem`, `problem-mended`: where it was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +81,9 @@ pub struct EventRecord {
     pub mend: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<&'static str>,
+    /// `problem`, `problem-mended`: of this container, which makes no service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// `published`: of so many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<u64>,
@@ -177,12 +181,19 @@ impl EventRecord {
                 self.until = Some(until.map(Time));
                 self.by = By::new(&AskedBy::user(by));
             }
-            What::Problem { key, value, reason, mend, origin } => {
+            What::Problem { key, value, reason, mend, origin, container } => {
                 self.key = Some(key.clone());
                 self.value.clone_from(value);
                 self.reason = Some(reason.clone());
                 self.mend = Some(mend.clone());
                 self.origin = Some(origin.as_str());
+                self.container.clone_from(container);
+            }
+            What::ProblemMended { key, value, origin, container } => {
+                self.key = Some(key.clone());
+                self.value.clone_from(value);
+                self.origin = Some(origin.as_str());
+                self.container.clone_from(container);
             }
             What::Added | What::Changed | What::Removed | What::Draining => {}
             What::Published { outcome, hosts, message } => {
