@@ -67,6 +67,7 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/v1/system/overview", VIEWER),
     route(GET, "/api/v1/system/health", VIEWER),
     route(GET, "/api/v1/system/info", VIEWER),
+    route(GET, "/api/v1/system/problems", VIEWER),
     route(GET, "/api/v1/system/containers", ADMIN),
     route(GET, "/api/v1/system/backup", ADMIN),
     route(GET, "/api/v1/events", VIEWER),
@@ -74,6 +75,8 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/api/v1/caddy/validate", ADMIN),
     route(POST, "/api/v1/caddy/publish", ADMIN),
     route(GET, "/api/v1/openapi.json", VIEWER),
+    route(GET, "/api/v1/reference", VIEWER),
+    route(GET, "/api/v1/reference/{part}", VIEWER),
     // The dashboard. Who owns what is checked by the handlers here too.
     route(GET, "/", VIEWER),
     route(GET, "/fragments/services", VIEWER),

@@ -21,6 +21,7 @@ use http_body::{Frame, SizeHint};
 use http_body_util::Limited;
 
 use crate::admin::access::{self, Access, Found};
+use crate::admin::api::reference;
 use crate::admin::auth::{By, Identified};
 use crate::admin::caller::Caller;
 use crate::admin::crowd::Crowd;
@@ -338,7 +339,8 @@ fn log_in_first(parts: &Parts) -> Refusal {
             .is_some_and(|accept| accept.contains(kind))
     };
     let path = parts.uri.path();
-    if parts.method == Method::GET && !path.starts_with("/api/") && accepts("text/html") {
+    let page = !path.starts_with("/api/") || path.starts_with(reference::PATH);
+    if parts.method == Method::GET && page && accepts("text/html") {
         let wanted = parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str());
         let location = if wanted == "/" {
             "/login".to_owned()

@@ -13,6 +13,7 @@ pub mod caller;
 mod cors;
 mod crowd;
 mod door;
+mod figures;
 mod headers;
 mod health;
 mod names;
@@ -31,9 +32,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::sync::watch;
 
@@ -79,7 +79,7 @@ pub fn router(state: AdminState) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(figures::metrics))
         .route("/caddy/ask", get(ask::ask))
         .merge(api::routes())
         .merge(pages::routes())
@@ -91,11 +91,6 @@ pub fn router(state: AdminState) -> Router {
         .layer(from_fn_with_state(door::Door::new(state.clone()), door::door))
         .layer(from_fn_with_state(state.clone(), pages::errors_as_pages))
         .with_state(state)
-}
-
-async fn metrics(axum::extract::State(state): axum::extract::State<AdminState>) -> impl IntoResponse {
-    let text = state.fleet.metrics_text() + &state.process.render();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 /// An error in a few words.

@@ -98,8 +98,8 @@ const LIVING_FAMILIES: &[LivingFamily] = &[
 /// The text of all services, family by family.
 #[must_use]
 pub fn render(services: &[Subject<'_>], now: Moment) -> String {
-    // About what a service needs.
-    let mut out = String::with_capacity(services.len() * 8192);
+    // About what a service needs that was never used.
+    let mut out = String::with_capacity(services.len() * 6 * 1024);
     for (family, kind, help, write) in FAMILIES {
         begin(&mut out, family, kind, help);
         for (service, _) in services {
@@ -157,12 +157,18 @@ impl Lines<'_> {
         let sum = |pick: &dyn Fn(&Histogram<N>) -> &AtomicU64| -> u64 {
             parts.iter().map(|part| load(pick(part))).sum()
         };
+        let mut below = [0; N];
         let mut count = 0;
-        for (index, bound) in bounds.iter().enumerate() {
+        for (index, below) in below.iter_mut().enumerate() {
             count += sum(&|part| &part.buckets[index]);
-            self.line("_bucket", format_args!(",le=\"{}\"", seconds(*bound)), count);
+            *below = count;
         }
         count += sum(&|part| &part.over);
+        // Of nothing there is nothing to tell apart: one bucket says it, and what sleeps and was never
+        // used is a third less text.
+        for (bound, below) in bounds.iter().zip(below).filter(|_| count > 0) {
+            self.line("_bucket", format_args!(",le=\"{}\"", seconds(*bound)), below);
+        }
         self.line("_bucket", ",le=\"+Inf\"", count);
         self.line("_sum", "", seconds(sum(&|part| &part.micros)));
         self.line("_count", "", count);

@@ -33,14 +33,6 @@ fn wait_check(dock: &WakeDock, wanted: &str) {
     eventually(SOON, &format!("/readyz says {wanted}"), || (caddy_check(dock) == wanted).then_some(()));
 }
 
-/// How often Caddy was given a configuration since it was started.
-fn loads(caddy: &mut Caddy) -> usize {
-    let log = caddy.process().output();
-    log.lines()
-        .filter(|line| line.contains(r#""uri":"/load""#) && line.contains(r#""method":"POST""#))
-        .count()
-}
-
 #[test]
 fn routes_are_back_after_caddy_was_restarted() {
     let _turn = shared();
@@ -62,7 +54,7 @@ fn routes_are_back_after_caddy_was_restarted() {
         slowest = slowest.max(began.elapsed());
         assert_eq!(answer.instance().map(str::to_owned), instance, "the application was not touched");
         wait_check(&dock, "ready ok");
-        assert_eq!(loads(&mut caddy), 1, "it was given its configuration once");
+        assert_eq!(caddy.loads(), 1, "it was given its configuration once");
     }
     eprintln!(
         "figure: Caddy restarted three times, routes back at the latest {slowest:.0?} after it answered"
@@ -86,7 +78,7 @@ fn a_foreign_configuration_is_left_alone_unless_told_otherwise() {
     wait_check(&dock, "degraded degraded");
     assert_eq!(dock.ask("/readyz?strict").status(), 503);
     assert_eq!((caddy.config(), own(&caddy)), (running, "not wakedock".to_owned()));
-    assert_eq!(loads(&mut caddy), 1, "only the one of the test");
+    assert_eq!(caddy.loads(), 1, "only the one of the test");
     assert!(dock.log().contains("take_over"), "the log says what to do");
     assert_eq!(dock.get("site.test", "/").status(), 200, "the proxy itself serves");
 
@@ -110,7 +102,7 @@ fn routes_follow_the_configuration() {
     caddy.wait_route("two.test", Duration::from_secs(3));
     assert!(through(&caddy, "two.test").is_some());
     assert!(through(&caddy, "one.test").is_some());
-    assert_eq!(loads(&mut caddy), 2);
+    assert_eq!(caddy.loads(), 2);
     dock.edit(|config| drop(config["services"].as_array_mut().unwrap().remove(0)));
     eventually(SOON, "the route is gone", || {
         (!caddy.config().to_string().contains("one.test")).then_some(())
@@ -132,7 +124,7 @@ fn sleeping_and_waking_never_touch_caddy() {
     caddy.wait_route("other.test", SOON);
     let mut socket = WebSocket::connect(&caddy.http(), "other.test", "/ws").unwrap();
     socket.echo("before");
-    let before = (caddy.config(), loads(&mut caddy));
+    let before = (caddy.config(), caddy.loads());
     for cycle in 1..=10 {
         assert!(through(&caddy, "sleeper.test").is_some(), "wake {cycle}");
         sleeper.wait_state("exited", SOON);
@@ -140,7 +132,7 @@ fn sleeping_and_waking_never_touch_caddy() {
     }
     assert_eq!(sleeper.starts(), 10);
     assert_eq!(other.starts(), 1, "it was in use all the time");
-    assert_eq!((caddy.config(), loads(&mut caddy)), before);
+    assert_eq!((caddy.config(), caddy.loads()), before);
     assert_eq!(before.1, 1);
     assert_eq!(dock.metric("wakedock_publish_total", &[]), Some(1.0));
     eprintln!("figure: ten sleeps and wakes, no further load of Caddy, a WebSocket through it stayed open");

@@ -18,6 +18,7 @@ mod back_off;
 mod backup;
 mod bad_input;
 mod by_hand;
+mod caddy_api;
 mod caddy_restart;
 mod cold;
 mod command_line;

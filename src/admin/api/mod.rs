@@ -15,6 +15,7 @@ mod openapi;
 pub mod page;
 pub mod precondition;
 pub mod query;
+pub mod reference;
 pub mod router;
 pub mod sent;
 pub mod services;
@@ -38,6 +39,7 @@ use crate::admin::AdminState;
 pub fn operations() -> ApiRouter {
     ApiRouter::new()
         .json(at!("/api/v1/openapi.json": get openapi::get_open_api))
+        .merge(reference::routes())
         .merge(services::routes())
         .merge(events::routes())
         .merge(system::routes())

@@ -10,6 +10,10 @@ use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApiBuilder};
 use crate::admin::access::{self, Access, Found};
 use crate::admin::api::query::Query;
 use crate::admin::auth;
+use problems::Asked;
+
+mod examples;
+mod problems;
 
 /// The committed copy: what is served. A test compares it with [`document`].
 pub(super) const COMMITTED: &str = include_str!("../../../docs/reference/openapi.json");
@@ -35,13 +39,13 @@ pub fn document() -> Value {
     document["components"]["securitySchemes"] = schemes();
     document["tags"] = json!(tags());
     schemas(&mut document);
-    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return document };
-    for (path, item) in paths {
-        let Some(item) = item.as_object_mut() else { continue };
-        for (method, operation) in item {
-            complete(path, method, operation);
+    let mut shared = Map::new();
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete(path, method, operation, &mut shared);
         }
     }
+    document["components"]["responses"] = shared.into();
     document
 }
 
@@ -78,15 +82,6 @@ fn security(access: Access, method: &Method) -> Value {
         _ => json!([{ "bearer": [] }, { "cookie": [], "csrf": [] }, { "plainCookie": [], "csrf": [] }]),
     }
 }
-
-/// Whether an answer goes on, and so needs one of the places of those: 429 where none is left.
-fn goes_on(operation: &Value) -> bool {
-    let kinds = operation["responses"]["200"]["content"].as_object();
-    kinds.is_some_and(|kinds| kinds.keys().any(|kind| LASTING.contains(&kind.as_str())))
-}
-
-/// The kinds of answers that go on.
-const LASTING: [&str; 2] = ["text/event-stream", "application/octet-stream"];
 
 fn tags() -> Vec<Value> {
     [
@@ -130,7 +125,15 @@ fn schemas(document: &mut Value) {
     for operation in paths.values().filter_map(Value::as_object).flat_map(Map::values) {
         references(&operation["requestBody"], &mut sent);
     }
+    let names: Vec<String> = schemas.keys().cloned().collect();
     for (name, schema) in schemas.iter_mut() {
+        // A page is made of what stands elsewhere, and does not say it again.
+        if let Some(of) = name.strip_prefix("Page_").filter(|of| names.iter().any(|name| name == of)) {
+            schema["properties"]["items"]["items"] = json!({ "$ref": format!("#/components/schemas/{of}") });
+        }
+        if let Some(example) = examples::of(name).filter(|_| !name.starts_with("Page_")) {
+            schema["examples"] = json!([example]);
+        }
         if !sent.contains(name) && !WITH_HOLES.contains(&name.as_str()) {
             always_there(schema);
         }
@@ -166,43 +169,21 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 /// What every operation has in common, by what the table of access says.
-fn complete(path: &str, method: &str, operation: &mut Value) {
+fn complete(path: &str, method: &str, operation: &mut Value, shared: &mut Map<String, Value>) {
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap_or(Method::GET);
     let Found::Access(access) = access::find(&method, path) else { return };
     let has_body = operation["requestBody"].is_object();
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
-        for parameter in parameters {
-            if parameter["in"] == "path"
-                && parameter["name"] == "name"
-                && path.starts_with("/api/v1/services/")
-            {
-                parameter["schema"] =
-                    json!({ "type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$" });
-                parameter["example"] = "cloud".into();
-            }
-        }
+        parameters.iter_mut().for_each(|parameter| illustrate(path, parameter));
     }
-    let mut common = vec![
-        (
-            "400",
-            "The request cannot be read: a parameter that is unknown, given twice or out of range, or a body that is no JSON",
-        ),
-        ("406", "The answer is of no kind that `Accept` names"),
-        ("421", "`Host` is not one of WakeDock's names"),
-        ("500", "A mistake of WakeDock's own"),
-    ];
+    if let Some(example) = examples::sent(&id)
+        && let Some(content) = operation["requestBody"]["content"].as_object_mut()
+    {
+        content.values_mut().for_each(|content| content["example"] = example.clone());
+    }
     operation["security"] = security(access, &method);
-    if goes_on(operation) {
-        common.push(("429", "Too many answers go on already: `Retry-After` says when to come back"));
-    }
-    if access == Access::Open {
-        // Whoever logs in shows nothing yet; a page of somebody else's is sent away all the same.
-        if method != Method::GET {
-            common.push(("403", "Another site asked for this"));
-        }
-    } else {
-        common.push(("401", "Log in first"));
-        common.push(("403", "Your role or your token does not allow this"));
+    if access != Access::Open {
         let role = match access {
             Access::Role(role) => format!("Wants at least the role `{role}`."),
             _ => "Wants any role.".to_owned(),
@@ -211,28 +192,36 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             operation["description"].as_str().map_or(role.clone(), |text| format!("{text}\n\n{role}"));
         operation["description"] = described.into();
     }
-    if path.contains('{') {
-        common.push(("404", "There is none of this name"));
-    }
-    if has_body {
-        common.push(("413", "The body is larger than 1 MiB"));
-        common.push(("415", "The body is of another kind"));
-    }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    for (status, description) in common {
-        responses.entry(status).or_insert_with(|| {
-            json!({
-                "description": description,
-                "content": { PROBLEM: { "schema": { "$ref": "#/components/schemas/Problem" } } },
-            })
-        });
-    }
-    for (status, response) in responses.iter_mut() {
-        if matches!(status.as_str(), "429" | "503") && !response["headers"].is_object() {
-            response["headers"] =
-                json!({ "Retry-After": { "description": "Seconds", "schema": { "type": "integer" } } });
+    let asked = Asked { id: &id, path, method: &method, access, has_body };
+    problems::complete(&asked, responses);
+    problems::share(responses, shared);
+    for response in responses.values_mut() {
+        let Some(content) = response.pointer_mut("/content/application~1json") else { continue };
+        let reference = content["schema"]["$ref"].as_str().unwrap_or_default().to_owned();
+        if let Some(example) = reference.rsplit('/').next().and_then(examples::of) {
+            content["example"] = example;
         }
     }
+}
+
+/// What a parameter looks like.
+fn illustrate(path: &str, parameter: &mut Value) {
+    let of = |place: &str, name: &str| parameter["in"] == place && parameter["name"] == name;
+    let example = if of("path", "name") && path.starts_with("/api/v1/services/") {
+        parameter["schema"] =
+            json!({ "type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$" });
+        "cloud"
+    } else if of("path", "name") {
+        "ben"
+    } else if of("path", "id") {
+        "4f1c9a"
+    } else if of("header", "If-Match") {
+        "\"3\""
+    } else {
+        return;
+    };
+    parameter["example"] = example.into();
 }
 
 /// The OpenAPI document

@@ -18,7 +18,7 @@ use crate::html::dashboard::{Place, assets, encode, pages, release};
 const KEPT: std::time::Duration = std::time::Duration::from_secs(90);
 
 /// A page, or the end of one.
-pub(super) fn page(rendered: Result<String, RenderError>) -> Response {
+pub(in crate::admin) fn page(rendered: Result<String, RenderError>) -> Response {
     page_with(StatusCode::OK, rendered)
 }
 

@@ -5,7 +5,7 @@
 
 mod account;
 mod activity;
-mod answer;
+pub(in crate::admin) mod answer;
 mod audit;
 mod caddy;
 mod compress;
@@ -20,7 +20,7 @@ mod service;
 mod settings;
 mod tokens;
 mod users;
-mod visit;
+pub(in crate::admin) mod visit;
 
 use axum::Router;
 use axum::middleware::from_fn;

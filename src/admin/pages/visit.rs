@@ -47,7 +47,7 @@ const SAID: &[(&str, bool)] = &[
 
 /// One request for a page.
 #[derive(Debug, Clone)]
-pub(super) struct Visit {
+pub(in crate::admin) struct Visit {
     pub(super) state: AdminState,
     pub(super) caller: Option<Caller>,
     pub(super) client: Client,
@@ -73,7 +73,7 @@ impl FromRequestParts<AdminState> for Visit {
 }
 
 impl Visit {
-    pub(super) fn new(parts: &Parts, state: &AdminState) -> Self {
+    pub(in crate::admin) fn new(parts: &Parts, state: &AdminState) -> Self {
         let origin = parts.extensions.get::<Origin>();
         let chosen = cookie(&parts.headers, LANGUAGE).and_then(Language::from_code);
         let offset = cookie(&parts.headers, OFFSET).and_then(|offset| offset.parse().ok()).unwrap_or(0);
@@ -122,7 +122,7 @@ impl Visit {
     }
 
     /// What stands around the page.
-    pub(super) fn frame(&self, place: Place) -> Frame {
+    pub(in crate::admin) fn frame(&self, place: Place) -> Frame {
         let csrf = self.caller.as_ref().and_then(|caller| self.state.auth.csrf_token(caller));
         Frame {
             language: self.language,

@@ -243,17 +243,8 @@ impl<const MOST: usize> Kind for Text<MOST> {
     type Value = String;
 
     fn read(value: &Value) -> Result<String, Faults> {
-        let text = text(value)?;
-        if text.trim().is_empty() {
-            return Err(Fault::new("is empty", "write some text, or take the key out").into());
-        }
-        if let Some(odd) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-            return Err(Fault::new(format!("holds the control character {odd:?}"), "take it out").into());
-        }
-        if text.chars().count() > MOST {
-            return Err(Fault::new(format!("is longer than {MOST} characters"), "shorten it").into());
-        }
-        Ok(text.to_owned())
+        let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        Ok(prose(text(value)?, MOST, is_odd, |odd| format!("holds the control character {odd:?}"))?)
     }
 
     fn show(value: &String) -> Json {
@@ -267,6 +258,25 @@ impl<const MOST: usize> Kind for Text<MOST> {
     fn describe() -> String {
         format!("text, up to {MOST} characters")
     }
+}
+
+/// Text that says something, is not too long, and holds nothing odd.
+pub(super) fn prose(
+    text: &str,
+    most: usize,
+    is_odd: impl Fn(char) -> bool,
+    reason: impl Fn(char) -> String,
+) -> Result<String, Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::new("is empty", "write some text, or take the key out"));
+    }
+    if let Some(odd) = text.chars().find(|c| is_odd(*c)) {
+        return Err(Fault::new(reason(odd), "take it out"));
+    }
+    if text.chars().count() > most {
+        return Err(Fault::new(format!("is longer than {most} characters"), "shorten it"));
+    }
+    Ok(text.to_owned())
 }
 
 /// A path in the file system.

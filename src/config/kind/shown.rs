@@ -3,6 +3,7 @@
 use figment::value::Value;
 use serde_json::{Value as Json, json};
 
+use super::plain::prose;
 use super::{Kind, text};
 use crate::config::problem::{Fault, Faults};
 
@@ -25,18 +26,8 @@ impl<const MOST: usize> Kind for Line<MOST> {
     type Value = String;
 
     fn read(value: &Value) -> Result<String, Faults> {
-        let text = text(value)?.trim();
-        if text.is_empty() {
-            return Err(Fault::new("is empty", "write some text, or take the key out").into());
-        }
-        if let Some(odd) = text.chars().find(|c| is_hidden(*c)) {
-            let reason = format!("holds {odd:?}, which is not to be seen");
-            return Err(Fault::new(reason, "take it out").into());
-        }
-        if text.chars().count() > MOST {
-            return Err(Fault::new(format!("is longer than {MOST} characters"), "shorten it").into());
-        }
-        Ok(text.to_owned())
+        let reason = |odd: char| format!("holds {odd:?}, which is not to be seen");
+        Ok(prose(text(value)?.trim(), MOST, is_hidden, reason)?)
     }
 
     fn show(value: &String) -> Json {

@@ -97,8 +97,8 @@ fn literal(mark: char, letters: &mut impl Iterator<Item = char>, dense: &mut Str
     }
 }
 
-/// Style, script, icon, and the style that the overview does without.
-static ALL: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+/// Style, script, icon, the style of the API's reference, and the style that the overview does without.
+static ALL: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         Asset::new(
             "style",
@@ -114,6 +114,12 @@ static ALL: LazyLock<[Asset; 4]> = LazyLock::new(|| {
         ),
         Asset::new("icon", "svg", "image/svg+xml", include_str!("../../../templates/dashboard/icon.svg")),
         Asset::new(
+            "reference",
+            "css",
+            "text/css; charset=utf-8",
+            include_str!("../../../templates/dashboard/reference.css"),
+        ),
+        Asset::new(
             "more",
             "css",
             "text/css; charset=utf-8",
@@ -122,7 +128,7 @@ static ALL: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     ]
 });
 
-/// All of them: style, script, icon, and the style of the other pages.
+/// All of them: style, script, icon, and the styles of single pages.
 #[must_use]
 pub fn all() -> &'static [Asset] {
     &*ALL

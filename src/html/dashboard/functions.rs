@@ -42,6 +42,7 @@ pub(super) fn add(environment: &mut Environment<'static>, library: &Arc<Library>
     environment.add_function("hidden", hidden);
     environment.add_filter("sentence", sentence);
     environment.add_filter("ticks", |text: &str| Value::from_safe_string(ticks(text)));
+    environment.add_filter("kind", kind);
     environment.add_filter("urlencode", |text: &str| super::encode(text));
 }
 
@@ -104,6 +105,19 @@ fn ticks(text: &str) -> String {
         }
     }
     html
+}
+
+/// What something is, with the way to where that is described.
+fn kind(kind: &Value) -> Result<Value, Error> {
+    let part = |name: &str| kind.get_attr(name);
+    let (before, name, after) = (part("before")?, part("name")?, part("after")?);
+    let name = Escaped(&name.to_string()).to_string();
+    let href = part("href")?;
+    let name = match href.as_str() {
+        Some(href) => format!("<a href=\"#{}\">{name}</a>", Escaped(href)),
+        None => name,
+    };
+    Ok(Value::from_safe_string(format!("{before}{name}{after}")))
 }
 
 /// What every form carries: the token against forged requests, and the page to come back to.

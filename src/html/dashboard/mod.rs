@@ -11,6 +11,7 @@ mod frame;
 mod functions;
 pub mod overview;
 pub mod pages;
+pub mod reference;
 pub mod service;
 pub mod spark;
 mod words;
@@ -40,9 +41,38 @@ macro_rules! templates {
 }
 
 const TEMPLATES: &[(&str, &str)] = templates![
-    "account", "activity", "audit", "base", "caddy", "days", "edit", "error", "errors", "field", "fields",
-    "login", "new", "notice", "overview", "row", "same", "service", "settings", "setup", "sparks", "status",
-    "tokens", "totals", "troubles", "user", "users", "wakes", "why", "wrong",
+    "account",
+    "activity",
+    "audit",
+    "base",
+    "caddy",
+    "days",
+    "edit",
+    "error",
+    "errors",
+    "field",
+    "fields",
+    "login",
+    "new",
+    "notice",
+    "overview",
+    "parameters",
+    "reference",
+    "row",
+    "same",
+    "service",
+    "settings",
+    "setup",
+    "sparks",
+    "status",
+    "tokens",
+    "totals",
+    "troubles",
+    "user",
+    "users",
+    "wakes",
+    "why",
+    "wrong",
 ];
 
 struct Loaded {
@@ -85,10 +115,10 @@ fn environment() -> Result<Environment<'static>, RenderError> {
     environment.set_formatter(escape::format);
     functions::add(&mut environment, &Arc::default());
     let path = |at: usize| assets::all().get(at).map(|asset| asset.path.as_str());
-    environment.add_global(
-        "asset",
-        context! { style => path(0), script => path(1), icon => path(2), more => path(3) },
-    );
+    let asset = context! {
+        style => path(0), script => path(1), icon => path(2), reference => path(3), more => path(4)
+    };
+    environment.add_global("asset", asset);
     for (name, text) in TEMPLATES {
         environment.add_template(name, text).map_err(|error| failed(name, error))?;
     }

@@ -10,4 +10,5 @@ mod listing;
 mod logs;
 mod orders;
 mod owners;
+mod reference;
 mod system;

@@ -161,3 +161,46 @@ async fn bodies_of_the_wrong_kind_are_refused() {
     let large = house.tell(line, &[], "application/json", &" ".repeat(2 << 20)).await;
     assert_eq!((large.status.as_u16(), large.problem().0.as_str()), (413, "too-large"));
 }
+
+/// It was said that somebody else had ordered otherwise.
+#[tokio::test]
+async fn while_docker_is_away_an_order_says_so() {
+    let house = House::with(
+        {
+            let engine = FakeEngine::new();
+            engine.create("cloud");
+            engine
+        },
+        "  { name: cloud, hosts: [cloud.test], container: cloud, wake_timeout: 500ms },\n",
+    )
+    .await;
+    house.engine.go_away();
+    let mut status = house.fleet.engine_status();
+    let away = status.wait_for(|status| !status.connected);
+    tokio::time::timeout(std::time::Duration::from_secs(5), away).await.expect("seen").unwrap();
+    for order in ["wake", "restart"] {
+        let answer = house.ask(&format!("POST /api/v1/services/cloud/{order}?wait=5s")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem().0.as_str()),
+            (503, "engine-unavailable"),
+            "{order}"
+        );
+        assert_eq!(answer.field("retry-after"), "5");
+    }
+}
+
+/// It was waited for to the end of the client's patience.
+#[tokio::test]
+async fn who_waits_for_a_service_that_is_deleted_is_told() {
+    let engine = FakeEngine::new();
+    engine.create_as("late", |container| container.start_delay = Duration::from_secs(30));
+    let house = House::with(engine, "").await;
+    let keys = serde_json::json!({ "name": "late", "container": "late", "hosts": ["late.test"] });
+    assert_eq!(house.put("POST /api/v1/services", &[], &keys).await.status, 201);
+    let (waited, deleted) = tokio::join!(house.ask("POST /api/v1/services/late/wake?wait=30s"), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        house.ask_with("DELETE /api/v1/services/late", &[("if-match", "*")]).await
+    });
+    assert_eq!(deleted.status, 204);
+    assert_eq!((waited.status.as_u16(), waited.problem().0.as_str()), (404, "unknown-service"));
+}

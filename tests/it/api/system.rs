@@ -1,6 +1,7 @@
 //! How WakeDock itself does, and what Caddy is to run.
 
 use super::house::House;
+use crate::support::fake_engine::FakeEngine;
 
 #[tokio::test]
 async fn the_totals_follow_the_services() {
@@ -55,4 +56,51 @@ async fn where_nothing_is_published_that_is_said() {
     let shown = house.ask("GET /api/v1/caddy/config").await.json();
     assert_eq!(shown["mode"], "off");
     assert!(shown["caddyfile"].as_str().unwrap().contains("cloud.test"), "{shown}");
+}
+
+/// What made no service was counted, and stood nowhere.
+#[tokio::test]
+async fn every_problem_is_listed_with_whose_it_is() {
+    let engine = FakeEngine::new();
+    engine.create_as("odd", |container| container.label(&[("wakedock.enable", "perhaps")]));
+    engine.create_as("web", |container| {
+        container.label(&[("wakedock.enable", "true"), ("wakedock.host", "web.test")]);
+        container.label(&[("wakedock.stop-after", "soon"), ("wakedock.nonsense", "1")]);
+    });
+    let house = House::with(engine, "").await;
+    house.catalog.look(std::time::Duration::from_secs(5)).await;
+    let first = house.ask("GET /api/v1/system/problems?limit=2").await.json();
+    let next = first["next"].as_str().unwrap();
+    let rest = house.ask(&format!("GET /api/v1/system/problems?limit=2&cursor={next}")).await.json();
+    let items =
+        [first["items"].as_array().unwrap().clone(), rest["items"].as_array().unwrap().clone()].concat();
+    assert_eq!((items.len(), &rest["next"]), (3, &serde_json::Value::Null));
+    assert_eq!((&items[0]["service"], &items[0]["container"]), (&serde_json::Value::Null, &"odd".into()));
+    let keys: Vec<_> =
+        items[1..].iter().map(|item| (item["service"].as_str(), item["key"].as_str().unwrap())).collect();
+    assert!(
+        keys.contains(&(Some("web"), "wakedock.stop-after"))
+            && keys.contains(&(Some("web"), "wakedock.nonsense"))
+    );
+    assert!(items.iter().all(|item| item["mend"].is_string() && item["origin"] == "label"));
+    let overview = house.ask("GET /api/v1/system/overview").await.json();
+    assert_eq!(overview["problems"], 3);
+}
+
+/// A thousand services are megabytes of text, most of it the same words.
+#[tokio::test]
+async fn metrics_are_packed_for_who_takes_them_packed() {
+    let house = House::new(&["cloud"]).await;
+    let plain = house.ask("GET /metrics").await;
+    assert_eq!((plain.field("content-encoding"), plain.field("vary")), ("", "accept-encoding"));
+    assert!(plain.body.contains("wakedock_requests_total{service=\"cloud\""));
+    // Nothing to tell apart: one bucket. With something in it, all of them.
+    let buckets =
+        |text: &str| text.matches("wakedock_wake_duration_seconds_bucket{service=\"cloud\"").count();
+    assert_eq!(buckets(&plain.body), 1, "{}", plain.body);
+    house.ask("POST /api/v1/services/cloud/wake?wait=5s").await;
+    assert_eq!(buckets(&house.ask("GET /metrics").await.body), 15);
+    let packed = house.ask_with("GET /metrics", &[("accept-encoding", "gzip, deflate")]).await;
+    assert_eq!(packed.field("content-encoding"), "gzip");
+    assert!(packed.body.len() < plain.body.len() / 3, "{} of {}", packed.body.len(), plain.body.len());
 }

@@ -94,6 +94,13 @@ impl Caddy {
         });
     }
 
+    /// How often it was given a configuration since it was started.
+    pub fn loads(&mut self) -> usize {
+        let log = self.process.output();
+        let loads = log.lines().filter(|line| line.contains(r#""uri":"/load""#));
+        loads.filter(|line| line.contains(r#""method":"POST""#)).count()
+    }
+
     fn admin_host(&self) -> String {
         format!("127.0.0.1:{}", self.admin_port)
     }

@@ -18,7 +18,8 @@ use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 use crate::clock;
 use crate::domain::time::Moment;
-use crate::domain::words::Phase;
+use crate::domain::words::{Phase, WakeOutcome};
+use crate::store::Wake;
 use crate::supervisor::handle::{ServiceHandle, Snapshot};
 
 /// A client waits this long at most.
@@ -109,14 +110,20 @@ async fn answer(
     let began = |snapshot: &Snapshot| *snapshot != first || so(snapshot) != So::Far;
     let _ = tokio::time::timeout(BEGINNING, snapshots.wait_for(began)).await;
     let ended = snapshots.wait_for(|snapshot| so(snapshot) != So::Far);
+    let ended = async {
+        tokio::select! {
+            ended = ended => ended.ok().map(|snapshot| so(&snapshot)),
+            () = let_go(state, handle) => None,
+        }
+    };
     let end = match tokio::time::timeout(patience.time, ended).await {
-        Ok(Ok(snapshot)) => so(&snapshot),
-        Ok(Err(_)) => return unknown_service().into_response(),
+        Ok(Some(end)) => end,
+        Ok(None) => return unknown_service().into_response(),
         Err(_) => So::Far,
     };
     let response = match end {
         So::Done => shown().into_response(),
-        So::Failed => failed(handle).into_response(),
+        So::Failed => failed(state, handle).into_response(),
         So::Far => {
             let location = format!("/api/v1/services/{}", handle.name());
             (StatusCode::ACCEPTED, [(header::LOCATION, location)], shown()).into_response()
@@ -125,18 +132,44 @@ async fn answer(
     patience.applied(response)
 }
 
-fn failed(handle: &ServiceHandle) -> Problem {
-    let snapshot = handle.snapshot();
-    match snapshot.failure {
-        Some(failure) => {
-            let wait = clock::wall_at(failure.retry_at).since(clock::wall()).as_secs().max(1);
-            Problem::new(StatusCode::BAD_GATEWAY, "wake-failed", "The service could not be woken")
-                .detail(failure.reason.clone())
-                .field(header::RETRY_AFTER, HeaderValue::from(wait))
+/// Returns when the service is no more, or another one of its name is there: nothing comes of an order
+/// to this one.
+async fn let_go(state: &AdminState, handle: &ServiceHandle) {
+    let mut catalogs = state.catalog.watch();
+    while state.fleet.get(handle.name().as_str()).is_some_and(|now| now.is_same(handle)) {
+        if catalogs.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
-        None => Problem::new(StatusCode::CONFLICT, "overtaken", "Somebody else ordered otherwise meanwhile")
+    }
+}
+
+fn failed(state: &AdminState, handle: &ServiceHandle) -> Problem {
+    let snapshot = handle.snapshot();
+    let failed = |reason: &str, wait: u64| {
+        Problem::new(StatusCode::BAD_GATEWAY, "wake-failed", "The service could not be woken")
+            .detail(reason)
+            .field(header::RETRY_AFTER, HeaderValue::from(wait.max(1)))
+    };
+    if let Some(failure) = &snapshot.failure {
+        let wait = clock::wall_at(failure.retry_at).since(clock::wall()).as_secs();
+        return failed(&failure.reason, wait);
+    }
+    if !state.fleet.engine_status().borrow().connected {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "engine-unavailable", "Docker does not answer")
+            .detail("Nothing is woken or stopped until it does: give the order again then.")
+            .field(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    match snapshot.session.as_deref().map(|session| &session.wake) {
+        Some(Wake::Failed { reason, outcome, .. }) if *outcome != WakeOutcome::Cancelled => failed(reason, 1),
+        _ => Problem::new(StatusCode::CONFLICT, "overtaken", "Somebody else ordered otherwise meanwhile")
             .detail(format!("The service is {} now.", snapshot.phase)),
     }
+}
+
+/// Whether a wake that was ordered at `since` was given up without a back-off: Docker was away.
+fn gave_up(snapshot: &Snapshot, since: Moment) -> bool {
+    let wake = snapshot.session.as_deref().map(|session| &session.wake);
+    matches!(wake, Some(Wake::Failed { at, .. }) if *at >= clock::wall_at(since))
 }
 
 /// How far a wake is that was ordered at `since`.
@@ -231,6 +264,7 @@ pub(super) async fn restart_service(
     let so = |snapshot: &Snapshot| match snapshot.phase {
         Phase::Ready if snapshot.ready_since >= since => So::Done,
         Phase::Failed if snapshot.since >= since => So::Failed,
+        Phase::Asleep if gave_up(snapshot, since) => So::Failed,
         // On its way, also where it sleeps for a moment in between.
         Phase::Ready | Phase::Failed | Phase::Asleep | Phase::Waking | Phase::Stopping => So::Far,
     };

@@ -4,6 +4,7 @@ pub mod containers;
 pub mod health;
 pub mod info;
 pub mod overview;
+pub mod problems;
 
 pub(super) use info::mode_word;
 
@@ -15,4 +16,5 @@ pub(super) fn routes() -> ApiRouter {
         .json(at!("/api/v1/system/health": get health::get_health))
         .json(at!("/api/v1/system/containers": get containers::list_containers))
         .json(at!("/api/v1/system/info": get info::get_info))
+        .json(at!("/api/v1/system/problems": get problems::list_problems))
 }
