@@ -67,7 +67,7 @@ fn sources() -> String {
 }
 
 /// What the door and what is no part of the API say.
-const ELSEWHERE: [&str; 3] = ["not-found", "method-not-allowed", "too-slow"];
+const ELSEWHERE: [&str; 4] = ["not-found", "method-not-allowed", "too-slow", "too-many-requests"];
 
 /// A type of a problem is stable, and whoever writes a client has to know which there are.
 #[test]

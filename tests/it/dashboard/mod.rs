@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod languages;
+mod reference;
 mod sample_pages;
 mod samples;
 mod structure;

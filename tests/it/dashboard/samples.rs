@@ -12,8 +12,9 @@ use wakedock::html::dashboard::pages as view;
 use wakedock::html::dashboard::service::{
     Container, Edit, Field, Form, May, New, Problem, Service, Session, Setting, Wrong,
 };
-use wakedock::html::dashboard::{Banner, Frame, Notice, Person, Place, overview, pages, reference, service, spark};
+use wakedock::html::dashboard::{Banner, Frame, Notice, Person, Place, overview, pages, service, spark};
 
+use super::reference;
 use super::sample_pages::{account, activity, audit, by_provider, caddy, settings, tokens, users};
 
 /// Sunday, 23 November 2025, 19:42 UTC.
@@ -377,25 +378,6 @@ fn picking() -> New {
 }
 
 /// Every page there is, under the name its picture has.
-/// The pages of the API's reference.
-const PARTS: [(&str, Option<&str>); 10] = [
-    ("reference", None),
-    ("reference-services", Some("services")),
-    ("reference-events", Some("events")),
-    ("reference-system", Some("system")),
-    ("reference-caddy", Some("caddy")),
-    ("reference-auth", Some("auth")),
-    ("reference-users", Some("users")),
-    ("reference-tokens", Some("tokens")),
-    ("reference-settings", Some("settings")),
-    ("reference-audit", Some("audit")),
-];
-
-/// The API's document, as it is committed.
-fn document() -> serde_json::Value {
-    serde_json::from_str(include_str!("../../../docs/reference/openapi.json")).unwrap()
-}
-
 pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
     let at = |place, back: &str| {
         let mut frame = frame(place, back);
@@ -471,11 +453,7 @@ pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
         ["missing", "forbidden", "changed", "refused", "broken"]
             .map(|kind| ("error", pages::error(&place(Place::Elsewhere), &error(kind)))),
     );
-    pages.extend(PARTS.map(|(name, part)| {
-        let path = part.map_or("/api/v1/reference".to_owned(), |part| format!("/api/v1/reference/{part}"));
-        let view = wakedock::admin::api::reference::view(&document(), part).unwrap();
-        (name, reference::reference(&at(Place::Elsewhere, &path), &view))
-    }));
+    pages.extend(reference::pages(&|path| at(Place::Elsewhere, path)));
     pages
         .into_iter()
         .map(|(name, html)| (name, html.unwrap_or_else(|error| panic!("{name}: {error:?}"))))
