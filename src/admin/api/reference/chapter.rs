@@ -114,10 +114,10 @@ fn objects(document: &Value, mut wanted: BTreeSet<String>) -> Vec<Object> {
             about: text(schema, "description").to_owned(),
             values: schema::words(schema),
             fields,
-            name,
+            name: schema::shown(&name),
         });
     }
-    objects.sort_by(|one, other| one.name.cmp(&other.name));
+    objects.sort_by(|one, other| one.id.cmp(&other.id));
     objects
 }
 

@@ -16,6 +16,11 @@ pub(super) fn anchor(name: &str) -> String {
     format!("object-{name}")
 }
 
+/// An object's name as people read it.
+pub(super) fn shown(name: &str) -> String {
+    name.strip_prefix("Page_").map_or_else(|| name.to_owned(), |of| format!("page of {of}"))
+}
+
 /// What a reference refers to, or the value itself.
 pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let reference = text(value, "$ref");
@@ -69,8 +74,7 @@ fn referred(name: &str, seen: &mut BTreeSet<String>) -> Kind {
         return Kind { name: "time".to_owned(), ..Kind::default() };
     }
     seen.insert(name.to_owned());
-    let shown = name.strip_prefix("Page_").map_or_else(|| name.to_owned(), |of| format!("page of {of}"));
-    Kind { name: shown, href: Some(anchor(name)), ..Kind::default() }
+    Kind { name: shown(name), href: Some(anchor(name)), ..Kind::default() }
 }
 
 /// The fields of an object, those of objects inside below them.
