@@ -330,7 +330,7 @@ impl Rollups {
         service: Option<&ServiceName>,
         (from, to): (Timestamp, Timestamp),
         kept: i64,
-        sum: fn(&Reading<'_>, Option<&ServiceName>, (i64, i64)) -> Result<Sums, StorageFault>,
+        sum: SumUp,
         start_of: fn(Timestamp) -> i64,
     ) -> Result<Vec<Rollup>, ChangeError<Infallible>> {
         let wanted = service.cloned();
@@ -381,6 +381,9 @@ fn hour(at: Timestamp) -> i64 {
 fn day(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(DAY) * DAY
 }
+
+/// Adds up the records of a service, or of all, that begin in a range.
+type SumUp = fn(&Reading<'_>, Option<&ServiceName>, (i64, i64)) -> Result<Sums, StorageFault>;
 
 /// Roll-ups by their start.
 type Sums = BTreeMap<i64, Rollup>;

@@ -117,7 +117,6 @@ pub struct Answer {
     pub fields: Vec<String>,
     /// The last words of the problems' types.
     pub problems: Vec<String>,
-    pub example: Option<String>,
 }
 
 /// One form of an answer.
@@ -136,6 +135,7 @@ pub struct Object {
     pub fields: Vec<Field>,
     /// Where it is no object: the words it may be.
     pub values: Vec<String>,
+    pub example: Option<String>,
 }
 
 /// Renders the page.

@@ -14,7 +14,6 @@ use wakedock::html::dashboard::service::{
 };
 use wakedock::html::dashboard::{Banner, Frame, Notice, Person, Place, overview, pages, service, spark};
 
-use super::reference;
 use super::sample_pages::{account, activity, audit, by_provider, caddy, settings, tokens, users};
 
 /// Sunday, 23 November 2025, 19:42 UTC.
@@ -453,7 +452,7 @@ pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
         ["missing", "forbidden", "changed", "refused", "broken"]
             .map(|kind| ("error", pages::error(&place(Place::Elsewhere), &error(kind)))),
     );
-    pages.extend(reference::pages(&|path| at(Place::Elsewhere, path)));
+    pages.extend(super::reference::pages(&|path| at(Place::Elsewhere, path)));
     pages
         .into_iter()
         .map(|(name, html)| (name, html.unwrap_or_else(|error| panic!("{name}: {error:?}"))))

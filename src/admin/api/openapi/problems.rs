@@ -85,7 +85,7 @@ const ROWS: &[Row] = &[
     (409, "no-password", "You have no password here", Of(&["changePassword"])),
     (409, "caddy-off", "Nothing is published", Of(&["validateCaddyConfig", "publishCaddyConfig"])),
     (409, "caddyfile-unusable", "The Caddyfile cannot be written", CADDY),
-    (412, "changed", "It is not what you expect", Where(|asked| is_edited(asked))),
+    (412, "changed", "It is not what you expect", Where(is_edited)),
     (413, "too-large", "The body is too large", Where(|asked| asked.has_body)),
     (415, "unsupported-media-type", "The body is of another kind", Where(|asked| asked.has_body)),
     (421, "misdirected", "This is not WakeDock's name", Where(|_| true)),

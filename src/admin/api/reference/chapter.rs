@@ -107,12 +107,15 @@ fn objects(document: &Value, mut wanted: BTreeSet<String>) -> Vec<Object> {
         }
         let Some(schema) = document.pointer(&format!("/components/schemas/{name}")) else { continue };
         let mut more = BTreeSet::new();
-        let fields = schema::fields(document, schema, &mut more);
+        let fields = schema::fields(document, schema, false, &mut more);
         wanted.extend(more);
         objects.push(Object {
             id: schema::anchor(&name),
             about: text(schema, "description").to_owned(),
             values: schema::words(schema),
+            example: items(schema, "examples")
+                .next()
+                .and_then(|value| serde_json::to_string_pretty(value).ok()),
             fields,
             name: schema::shown(&name),
         });
@@ -151,7 +154,7 @@ fn sent_along(document: &Value, body: &Value, seen: &mut BTreeSet<String>) -> Bo
     let mut more = BTreeSet::new();
     let kind = schema::kind(schema, &mut more);
     let resolved = schema::resolve(document, schema);
-    let mut fields = schema::fields(document, resolved, &mut more);
+    let mut fields = schema::fields(document, resolved, true, &mut more);
     if fields.len() > FIELDS {
         fields.clear();
     } else if kind.href.is_some() {
@@ -193,7 +196,6 @@ fn answer(document: &Value, status: &str, response: &Value, seen: &mut BTreeSet<
         problems: problem
             .map(|content| members(content, "examples").map(|(kind, _)| kind.clone()).collect())
             .unwrap_or_default(),
-        example: content.iter().filter(|_| fine).find_map(|(_, content)| example(content)),
     }
 }
 

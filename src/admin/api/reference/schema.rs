@@ -77,10 +77,19 @@ fn referred(name: &str, seen: &mut BTreeSet<String>) -> Kind {
     Kind { name: shown(name), href: Some(anchor(name)), ..Kind::default() }
 }
 
-/// The fields of an object, those of objects inside below them.
-pub(super) fn fields(document: &Value, schema: &Value, seen: &mut BTreeSet<String>) -> Vec<Field> {
+/// The fields of an object, those of objects inside below them. Of an answer everything is there: which
+/// are required is told of what is `sent` alone, and where only some are.
+pub(super) fn fields(
+    document: &Value,
+    schema: &Value,
+    sent: bool,
+    seen: &mut BTreeSet<String>,
+) -> Vec<Field> {
     let mut found = Vec::new();
     collect(document, schema, "", DEPTH, &mut found, seen);
+    if !sent && found.iter().all(|field| field.required) {
+        found.iter_mut().for_each(|field| field.required = false);
+    }
     found
 }
 
@@ -114,8 +123,7 @@ fn collect(
         }
         let mut field = described(property, seen);
         field.name = path;
-        // Of an answer everything is there: that is told once, and not in each row.
-        field.required = required.contains(&name.as_str()) && required.len() < properties.len();
+        field.required = required.contains(&name.as_str());
         found.push(field);
     }
 }
