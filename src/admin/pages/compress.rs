@@ -38,7 +38,7 @@ pub(super) async fn compress(request: Request, next: Next) -> Response {
     Response::from_parts(parts, packed.into())
 }
 
-fn packed(plain: &[u8]) -> Option<Bytes> {
+pub(in crate::admin) fn packed(plain: &[u8]) -> Option<Bytes> {
     // Templates repeat themselves: the fastest level finds nearly all of it.
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 6), Compression::fast());
     encoder.write_all(plain).ok()?;
@@ -57,7 +57,7 @@ fn is_asked_here(headers: &HeaderMap) -> bool {
 }
 
 /// Whether a client takes gzip (RFC 9110, 12.5.3).
-fn takes_gzip(headers: &HeaderMap) -> bool {
+pub(in crate::admin) fn takes_gzip(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
     let mut best = None;
     for coding in lines.flat_map(|line| line.split(',')) {

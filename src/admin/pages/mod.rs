@@ -8,7 +8,7 @@ mod activity;
 pub(in crate::admin) mod answer;
 mod audit;
 mod caddy;
-mod compress;
+pub(in crate::admin) mod compress;
 mod edit;
 mod entry;
 mod form;
