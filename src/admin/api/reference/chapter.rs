@@ -157,7 +157,7 @@ fn sent_along(document: &Value, body: &Value, seen: &mut BTreeSet<String>) -> Bo
     let mut fields = schema::fields(document, resolved, true, &mut more);
     if fields.len() > FIELDS {
         fields.clear();
-    } else if kind.href.is_some() {
+    } else if kind.href.is_some() && !fields.is_empty() {
         // All of it stands here.
         more.retain(|name| kind.href.as_deref() != Some(&schema::anchor(name)));
     }
