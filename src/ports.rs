@@ -49,6 +49,31 @@ pub enum Health {
     Unhealthy,
 }
 
+/// One line that a container wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, in nanoseconds since 1970: finer than a [`Timestamp`], so that one can go on after it.
+    pub written: u64,
+    pub text: String,
+}
+
+/// Where the reading of a log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStart {
+    /// At the last so many lines.
+    Last(usize),
+    /// At the first line that was written after this, in nanoseconds since 1970.
+    After(u64),
+}
+
+impl LogStart {
+    /// At the first line after this moment.
+    #[must_use]
+    pub fn after(moment: Timestamp) -> Self {
+        Self::After(u64::try_from(moment.as_millis()).unwrap_or(0).saturating_mul(1_000_000))
+    }
+}
+
 /// The command of a container's own health check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCommand {
@@ -194,15 +219,13 @@ pub trait ContainerEngine: Send + Sync + 'static {
     /// The last lines it wrote, standard output and error together.
     fn logs<'a>(&'a self, id: &'a ContainerId, lines: usize)
     -> BoxFuture<'a, Result<Vec<String>, ReadError>>;
-    /// What it writes: its last `lines` lines, of those since `since` where that is given, then each
-    /// as it comes. The stream ends when the container does; of one that is off, after the last
-    /// line there is.
+    /// What it wrote from `from` on, then each line as it comes. The stream ends when the container
+    /// does; of one that is off, after the last line there is.
     fn follow_logs<'a>(
         &'a self,
         id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<String, ReadError>>;
+        from: LogStart,
+    ) -> BoxStream<'a, Result<LogLine, ReadError>>;
     /// Runs its health command once: true when it exits with 0.
     fn run_health_command<'a>(
         &'a self,

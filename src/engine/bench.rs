@@ -6,7 +6,7 @@ use crate::engine::events::{self, Lines};
 use crate::engine::inspect::Inspected;
 use crate::engine::list;
 use crate::engine::logs::LogReader;
-use crate::ports::{Container, ContainerEvent, Listed};
+use crate::ports::{Container, ContainerEvent, Listed, LogLine};
 
 /// The events of a stream that comes in pieces; `None` where it is given up.
 #[must_use]
@@ -41,6 +41,16 @@ pub fn log<'a>(tty: bool, keep: usize, pieces: impl IntoIterator<Item = &'a [u8]
         reader.push(piece);
     }
     reader.finish()
+}
+
+/// The lines of a log that comes in pieces, each after its date.
+#[must_use]
+pub fn dated_log<'a>(tty: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<LogLine> {
+    let mut reader = LogReader::dated(tty);
+    for piece in pieces {
+        reader.push(piece);
+    }
+    reader.finish_dated()
 }
 
 /// An answer to `inspect`.

@@ -9,15 +9,19 @@ use futures_util::stream::{self, Stream};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::domain::time::Timestamp;
+use crate::clock;
 use crate::engine::api::{Api, QUESTION};
 use crate::engine::failure::{Failure, within};
 use crate::engine::inspect::Inspected;
 use crate::engine::{text, transport};
-use crate::ports::{ContainerId, ReadError};
+use crate::ports::{ContainerId, LogLine, LogStart, ReadError};
 
 /// Bytes kept of one line.
 const LONGEST_LINE: usize = 2048;
+
+/// What Docker writes before a line where it is asked when that was written, with its space: thirty
+/// letters in UTC, a few more with an offset.
+const LONGEST_DATE: usize = 40;
 
 /// Lines kept of a log, whatever was asked for.
 const MOST_LINES: usize = 500;
@@ -41,15 +45,13 @@ pub(super) async fn last(api: &Api, id: &ContainerId, lines: usize) -> Result<Ve
     .await
 }
 
-/// The last `lines` lines, and each that comes after them, until the container ends.
+/// The lines from one on, and each that comes after them, until the container ends.
 pub(super) fn follow<'a>(
     api: &'a Api,
     id: &'a ContainerId,
-    lines: usize,
-    since: Option<Timestamp>,
-) -> impl Stream<Item = Result<String, ReadError>> + Send + 'a {
-    let lines = lines.min(MOST_LINES);
-    stream::unfold(Some(Following::Connecting { api, id, lines, since }), |following| async move {
+    from: LogStart,
+) -> impl Stream<Item = Result<LogLine, ReadError>> + Send + 'a {
+    stream::unfold(Some(Following::Connecting { api, id, from }), |following| async move {
         let mut following = following?;
         match following.next().await {
             Ok(Some(line)) => Some((Ok(line), Some(following))),
@@ -63,8 +65,7 @@ enum Following<'a> {
     Connecting {
         api: &'a Api,
         id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
+        from: LogStart,
     },
     Reading {
         body: Incoming,
@@ -75,24 +76,29 @@ enum Following<'a> {
 }
 
 impl Following<'_> {
-    async fn next(&mut self) -> Result<Option<String>, Failure> {
+    async fn next(&mut self) -> Result<Option<LogLine>, Failure> {
         loop {
             match self {
-                Self::Connecting { api, id, lines, since } => {
+                Self::Connecting { api, id, from } => {
                     let inspected: Inspected = api.get(&format!("/containers/{}/json", id.0)).await?;
-                    let mut path =
-                        format!("/containers/{}/logs?stdout=1&stderr=1&follow=1&tail={lines}", id.0);
-                    if let Some(since) = since {
-                        let millis = since.as_millis().max(0);
-                        path.push_str(&format!("&since={}.{:03}", millis / 1000, millis % 1000));
-                    }
+                    let which = match from {
+                        LogStart::Last(lines) => format!("tail={}", (*lines).min(MOST_LINES)),
+                        // All of them: they go through, and are kept nowhere.
+                        LogStart::After(nanos) => {
+                            let first = nanos.saturating_add(1);
+                            let (seconds, rest) = (first / 1_000_000_000, first % 1_000_000_000);
+                            format!("tail=all&since={seconds}.{rest:09}")
+                        }
+                    };
+                    let path =
+                        format!("/containers/{}/logs?stdout=1&stderr=1&follow=1&timestamps=1&{which}", id.0);
                     let body = api.open(&path).await?;
                     // Taken out after each frame: nothing that came is dropped.
-                    *self = Self::Reading { body, reader: LogReader::new(inspected.tty(), usize::MAX) };
+                    *self = Self::Reading { body, reader: LogReader::dated(inspected.tty()) };
                 }
                 Self::Reading { body, reader } => {
                     if let Some(line) = reader.lines.pop_front() {
-                        return Ok(Some(line.text()));
+                        return Ok(Some(line.after_its_date()));
                     }
                     // Silence is normal: a container may write nothing for days.
                     match body.frame().await {
@@ -104,7 +110,7 @@ impl Following<'_> {
                         Some(Ok(frame)) => reader.push(frame.data_ref().map_or(&[], |data| data)),
                     }
                 }
-                Self::Ended(lines) => return Ok(lines.pop_front().map(|line| line.text())),
+                Self::Ended(lines) => return Ok(lines.pop_front().map(|line| line.after_its_date())),
             }
         }
     }
@@ -118,6 +124,8 @@ pub(super) struct LogReader {
     open: [Line; 2],
     lines: VecDeque<Line>,
     keep: usize,
+    /// Bytes kept of one line. One more than is shown tells that there was more.
+    longest: usize,
 }
 
 enum At {
@@ -131,20 +139,44 @@ const HEAD: At = At::Head { bytes: [0; 8], filled: 0 };
 struct Line(Vec<u8>);
 
 impl Line {
-    fn extend(&mut self, bytes: &[u8]) {
-        // One byte more than is shown tells that there was more.
-        let room = (LONGEST_LINE + 1).saturating_sub(self.0.len());
+    fn extend(&mut self, bytes: &[u8], longest: usize) {
+        let room = longest.saturating_sub(self.0.len());
         self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn text(&self) -> String {
         text::clean(&self.0, LONGEST_LINE)
     }
+
+    /// A line that Docker was asked to date. One that is not was written now.
+    fn after_its_date(&self) -> LogLine {
+        let space = self.0.iter().take(LONGEST_DATE).position(|byte| *byte == b' ');
+        let (date, text) = self.0.split_at(space.map_or(0, |space| space + 1));
+        match nanoseconds(date) {
+            Some(written) => LogLine { written, text: text::clean(text, LONGEST_LINE) },
+            None => LogLine {
+                written: u64::try_from(clock::wall().as_millis()).unwrap_or(0).saturating_mul(1_000_000),
+                text: self.text(),
+            },
+        }
+    }
+}
+
+/// Reads `2026-11-23T04:00:00.123456789Z`.
+fn nanoseconds(date: &[u8]) -> Option<u64> {
+    let date: jiff::Timestamp = std::str::from_utf8(date).ok()?.trim_end().parse().ok()?;
+    u64::try_from(date.as_nanosecond()).ok()
 }
 
 impl LogReader {
     pub(super) fn new(tty: bool, keep: usize) -> Self {
-        Self { at: (!tty).then_some(HEAD), open: Default::default(), lines: VecDeque::new(), keep }
+        let longest = LONGEST_LINE + 1;
+        Self { at: (!tty).then_some(HEAD), open: Default::default(), lines: VecDeque::new(), keep, longest }
+    }
+
+    /// Of a log whose lines begin with a date, every line of which is taken out as it comes.
+    pub(super) fn dated(tty: bool) -> Self {
+        Self { longest: LONGEST_DATE + LONGEST_LINE + 1, ..Self::new(tty, usize::MAX) }
     }
 
     pub(super) fn push(&mut self, mut bytes: &[u8]) {
@@ -185,7 +217,7 @@ impl LogReader {
                 [line @ .., b'\n'] => (line, true),
                 open => (open, false),
             };
-            self.open[stream].extend(piece);
+            self.open[stream].extend(piece, self.longest);
             if ended {
                 self.end(stream);
             }
@@ -206,6 +238,12 @@ impl LogReader {
                 self.end(stream);
             }
         }
+    }
+
+    /// The lines so far, with their dates.
+    pub(super) fn finish_dated(mut self) -> Vec<LogLine> {
+        self.end_all();
+        self.lines.iter().map(Line::after_its_date).collect()
     }
 
     pub(super) fn finish(mut self) -> Vec<String> {
@@ -249,6 +287,22 @@ mod tests {
     fn keeps_the_last_lines() {
         assert_eq!(read(true, 2, b"1\n2\n3\n4", 100), ["3", "4"]);
         assert_eq!(read(true, 0, b"1\n2", 100), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_is_told_from_its_date() {
+        let dated = |bytes: &[u8]| {
+            let mut reader = LogReader::dated(true);
+            reader.push(bytes);
+            let line = reader.finish_dated().remove(0);
+            (line.written, line.text)
+        };
+        assert_eq!(dated(b"1970-01-01T00:00:01.000000002Z two words\n"), (1_000_000_002, "two words".into()));
+        assert_eq!(dated(b"1970-01-01T01:00:01+01:00 \n"), (1_000_000_000, String::new()), "Podman's way");
+        let (written, text) = dated(b"two words\n");
+        assert!(written > 1_000_000_000_000_000_000 && text == "two words", "{written} {text}");
+        let long = [b"1970-01-01T00:00:01.000000002Z ".as_slice(), &[b'x'; 3000]].concat();
+        assert_eq!(dated(&long).1.chars().count(), LONGEST_LINE + 1, "as long as any other, and the dots");
     }
 
     #[test]

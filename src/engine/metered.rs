@@ -11,7 +11,7 @@ use crate::domain::usage::UsageSample;
 use crate::metrics::{EngineOperation, ProcessMetrics};
 use crate::ports::{
     BoxFuture, BoxStream, Container, ContainerEngine, ContainerEvent, ContainerId, EngineVersion,
-    HealthCommand, InspectError, Listed, Listing, OrderError, ReadError,
+    HealthCommand, InspectError, Listed, Listing, LogLine, LogStart, OrderError, ReadError,
 };
 
 /// An engine whose calls are counted.
@@ -74,16 +74,15 @@ impl<E: ContainerEngine> ContainerEngine for Metered<E> {
     fn follow_logs<'a>(
         &'a self,
         id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<String, ReadError>> {
+        from: LogStart,
+    ) -> BoxStream<'a, Result<LogLine, ReadError>> {
         // A stream has no duration worth a histogram; that it broke is counted.
-        let broke = |line: &Result<String, ReadError>| {
+        let broke = |line: &Result<LogLine, ReadError>| {
             if line.is_err() {
                 self.metrics.engine_call(EngineOperation::Logs, Duration::ZERO, true);
             }
         };
-        Box::pin(self.engine.follow_logs(id, lines, since).inspect(broke))
+        Box::pin(self.engine.follow_logs(id, from).inspect(broke))
     }
 
     fn run_health_command<'a>(

@@ -31,7 +31,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::UsageSample;
 use crate::ports::{
     BoxFuture, BoxStream, Container, ContainerEngine, ContainerEvent, ContainerId, ContainerState,
-    EngineVersion, HealthCommand, InspectError, Listed, Listing, OrderError, ReadError,
+    EngineVersion, HealthCommand, InspectError, Listed, Listing, LogLine, LogStart, OrderError, ReadError,
 };
 
 pub use locate::{LocateError, Located, locate};
@@ -176,10 +176,9 @@ impl ContainerEngine for Docker {
     fn follow_logs<'a>(
         &'a self,
         id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<String, ReadError>> {
-        Box::pin(logs::follow(&self.api, id, lines, since))
+        from: LogStart,
+    ) -> BoxStream<'a, Result<LogLine, ReadError>> {
+        Box::pin(logs::follow(&self.api, id, from))
     }
 
     fn run_health_command<'a>(

@@ -7,9 +7,8 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::domain::time::Timestamp;
 use crate::domain::words::Phase;
-use crate::ports::{ContainerEngine, InspectError, ReadError};
+use crate::ports::{ContainerEngine, InspectError, LogLine, LogStart, ReadError};
 use crate::supervisor::fleet::Fleet;
 use crate::supervisor::handle::ServiceHandle;
 
@@ -39,18 +38,17 @@ impl Fleet {
         Ok(engine.logs(&found.id, lines).await?)
     }
 
-    /// The same, and every line that comes after, also those of the container's next run, or of
-    /// another that takes its place. With `since`, only what was written from then on. While
-    /// Docker is away, nothing comes.
+    /// What it wrote from `from` on, and every line that comes after, also those of the container's
+    /// next run, or of another that takes its place. While Docker is away, nothing comes; what was
+    /// written meanwhile comes when it is back.
     ///
     /// # Errors
     /// As [`Fleet::logs`], where it cannot even begin.
     pub async fn follow_logs(
         &self,
         service: &ServiceHandle,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> Result<mpsc::Receiver<String>, LogError> {
+        from: LogStart,
+    ) -> Result<mpsc::Receiver<LogLine>, LogError> {
         let engine = self.engine();
         let container = service.spec().container.clone();
         engine.inspect(container.as_str()).await?;
@@ -59,7 +57,7 @@ impl Fleet {
         tokio::spawn(async move {
             let told = sender.clone();
             tokio::select! {
-                () = follow(engine, service, lines, since, sender) => {}
+                () = follow(engine, service, from, sender) => {}
                 // Nobody reads any more.
                 () = told.closed() => {}
             }
@@ -71,23 +69,36 @@ impl Fleet {
 async fn follow(
     engine: Arc<dyn ContainerEngine>,
     service: ServiceHandle,
-    mut lines: usize,
-    mut since: Option<Timestamp>,
-    sender: mpsc::Sender<String>,
+    mut from: LogStart,
+    sender: mpsc::Sender<LogLine>,
 ) {
     let mut snapshots = service.watch();
     loop {
         let container = service.spec().container.clone();
         if let Ok(found) = engine.inspect(container.as_str()).await {
-            let mut log = engine.follow_logs(&found.id, lines, since);
-            while let Some(Ok(line)) = log.next().await {
-                if sender.send(line).await.is_err() {
-                    return;
+            let opened = clock::wall();
+            let mut log = engine.follow_logs(&found.id, from);
+            let broke = loop {
+                match log.next().await {
+                    None => break false,
+                    Some(Err(_)) => break true,
+                    Some(Ok(line)) => {
+                        // What came is not asked for again. Standard output and error have their
+                        // times each from a task of its own: they may stand in the other order.
+                        from = match from {
+                            LogStart::After(seen) => LogStart::After(seen.max(line.written)),
+                            LogStart::Last(_) => LogStart::After(line.written),
+                        };
+                        if sender.send(line).await.is_err() {
+                            return;
+                        }
+                    }
                 }
+            };
+            // An empty log: all that its next run writes is new.
+            if let (false, LogStart::Last(_)) = (broke, from) {
+                from = LogStart::after(opened);
             }
-            // What came is not asked for again, and what is as old as the end came before it.
-            since = Some(Timestamp::from_millis(clock::wall().as_millis() + 1));
-            lines = usize::MAX;
         }
         let rests = matches!(snapshots.borrow_and_update().phase, Phase::Asleep | Phase::Failed);
         if rests {

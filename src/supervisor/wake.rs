@@ -256,6 +256,13 @@ impl Wakers {
         let name = order.spec.container.as_str();
         loop {
             match self.engine.inspect(name).await {
+                // Somebody is removing it: Docker will not start it any more, and the next one of that
+                // name is meant.
+                Ok(Container { state: ContainerState::Removing | ContainerState::Dead, .. })
+                    if order.kind != WakeKind::Adopt && order.waits_for_return() =>
+                {
+                    wait_for_return(order).await?;
+                }
                 Ok(container) => return Ok(container),
                 Err(InspectError::Away(_)) => wait_for_docker(order).await?,
                 Err(InspectError::Missing { .. }) if order.kind == WakeKind::Adopt => {

@@ -10,7 +10,7 @@ use crate::admin::AdminState;
 use crate::admin::api::answers::StoreAway;
 use crate::admin::api::page::{Page, Paging, cursor};
 use crate::admin::api::query::Query;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::sent::store_away;
 use crate::admin::api::users::Only;
 use crate::admin::api::wire::Time;
@@ -18,7 +18,7 @@ use crate::admin::audit;
 use crate::admin::problem::Problem;
 use crate::domain::time::Timestamp;
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new().json(at!("/api/v1/audit": get list_audit))
 }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::admin::AdminState;
 use crate::admin::api::answers::{StoreAway, TooManyTries};
 use crate::admin::api::query::Query;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::sent::{Sent, store_away};
 use crate::admin::api::users;
 use crate::admin::api::wire::Time;
@@ -24,7 +24,7 @@ use crate::admin::peer::Origin;
 use crate::admin::problem::Problem;
 use crate::clock;
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/auth/login": post log_in))
         .json(at!("/api/v1/auth/refresh": post refresh))

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::admin::AdminState;
 use crate::admin::api::accept;
 use crate::admin::api::query::Query;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::audit::{self, Entry};
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
@@ -25,7 +25,7 @@ const PIECE: usize = 64 << 10;
 /// Each takes a copy of the store beside it for a while.
 static ONE: Semaphore = Semaphore::const_new(1);
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new().any(at!("/api/v1/system/backup": get get_backup))
 }
 

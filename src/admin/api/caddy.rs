@@ -9,7 +9,7 @@ use utoipa::openapi::schema::Object;
 
 use crate::admin::AdminState;
 use crate::admin::api::query::Query;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::system::mode_word;
 use crate::admin::api::wire::{Time, one_of, one_of_or_null};
 use crate::admin::audit::{self, Entry};
@@ -19,7 +19,7 @@ use crate::config::CaddyMode;
 use crate::domain::words::PublishOutcome;
 use crate::supervisor::publish::{AskError, PublishState};
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/caddy/config": get get_caddy_config))
         .json(at!("/api/v1/caddy/validate": post validate_caddy_config))

@@ -8,14 +8,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::broadcast::{self, error::RecvError};
 use utoipa::IntoParams;
 
 use crate::admin::AdminState;
 use crate::admin::api::page::{Page, Paging, cursor};
 use crate::admin::api::query::{FromQuery, Given, Query};
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::services::sessions::store_away;
 use crate::admin::api::{accept, sse};
 use crate::admin::problem::Problem;
@@ -26,11 +26,11 @@ pub mod wire;
 
 use wire::EventRecord;
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new().any(at!("/api/v1/events": get follow_events))
 }
 
-/// Events of the past that a client gets that comes back, at most.
+/// Events of the past that a client gets at a time that comes back.
 const MISSED: usize = 1000;
 /// Encoded events that are kept for the other subscribers: those that a slow one is behind.
 const SHARED: usize = 64;
@@ -151,6 +151,8 @@ struct Place {
     last: u64,
     /// What it missed, the oldest first.
     missed: VecDeque<Arc<Event>>,
+    /// It missed more than that.
+    behind: bool,
 }
 
 fn follow(
@@ -160,21 +162,23 @@ fn follow(
 ) -> impl Stream<Item = Bytes> + Send {
     // First, so that nothing falls between what is looked up and what comes.
     let feed = journal.subscribe();
-    let catch_up = last.is_some();
-    let last = last.unwrap_or_else(|| journal.newest());
-    let place = Place { journal, service, feed, last, missed: VecDeque::new() };
-    stream::unfold((place, catch_up), |(mut place, catch_up)| async move {
-        if catch_up {
-            place.catch_up().await;
-        }
+    let newest = journal.newest();
+    // One that was never given is of another store, from before a restore: what comes is new.
+    let last = last.filter(|last| *last <= newest);
+    let behind = last.is_some();
+    let last = last.unwrap_or(newest);
+    let place = Place { journal, service, feed, last, missed: VecDeque::new(), behind };
+    // Whoever comes back before the first event goes on from here.
+    stream::iter([sse::place(last)]).chain(stream::unfold(place, |mut place| async move {
         let event = place.next().await?;
-        Some((encoded(&event), (place, false)))
-    })
+        Some((encoded(&event), place))
+    }))
 }
 
 impl Place {
     async fn catch_up(&mut self) {
         self.missed = self.journal.since(self.last, self.service.as_ref(), MISSED).await.into();
+        self.behind = self.missed.len() == MISSED;
     }
 
     async fn next(&mut self) -> Option<Arc<Event>> {
@@ -182,6 +186,10 @@ impl Place {
             if let Some(event) = self.missed.pop_front() {
                 self.last = event.id;
                 return Some(event);
+            }
+            if self.behind {
+                self.catch_up().await;
+                continue;
             }
             match self.feed.recv().await {
                 // It was among what was missed.

@@ -27,8 +27,8 @@ pub mod users;
 pub mod wire;
 
 pub use openapi::document;
-pub use router::ApiRouter;
 pub(crate) use router::at;
+pub use router::{ApiRouter, Document, Serve, Use};
 
 use axum::Router;
 
@@ -36,7 +36,7 @@ use crate::admin::AdminState;
 
 /// Every operation of the API.
 #[must_use]
-pub fn operations() -> ApiRouter {
+pub fn operations<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/openapi.json": get openapi::get_open_api))
         .merge(reference::routes())
@@ -54,5 +54,5 @@ pub fn operations() -> ApiRouter {
 
 /// The routes under `/api/v1`.
 pub fn routes() -> Router<AdminState> {
-    operations().into_router()
+    operations::<Serve>().into_router()
 }

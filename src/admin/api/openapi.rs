@@ -33,7 +33,7 @@ pub fn document() -> Value {
         .version("v1")
         .license(Some(license))
         .build();
-    let made = super::operations().document(OpenApiBuilder::new().info(info).build());
+    let made = super::operations::<super::Document>().document(OpenApiBuilder::new().info(info).build());
     // A structure of texts has a JSON form.
     let mut document = serde_json::to_value(made).unwrap_or_default();
     document["components"]["securitySchemes"] = schemes();

@@ -1,7 +1,10 @@
 //! Routes that know how to document themselves.
 //!
 //! The document is a big structure. It is put together where it is compared with its committed copy
-//! (a test), and never in a process that serves: that one sends the committed bytes.
+//! (a test), and never in a process that serves: that one sends the committed bytes. What makes it is
+//! not even in the program: with [`Serve`] no description is named.
+
+use std::marker::PhantomData;
 
 use axum::Router;
 use axum::extract::Request;
@@ -17,14 +20,41 @@ use crate::admin::api::accept;
 /// How the operations of one path are documented. Called where the document is made.
 pub type Describe = fn() -> UtoipaMethodRouter<AdminState>;
 
-/// The routes of the API, or some of them.
-#[derive(Default)]
-pub struct ApiRouter {
-    router: Router<AdminState>,
-    descriptions: Vec<Describe>,
+/// What routes are put together for.
+pub trait Use {
+    const DESCRIBES: bool;
 }
 
-impl ApiRouter {
+/// To answer requests.
+#[derive(Debug)]
+pub struct Serve;
+
+/// To make the document.
+#[derive(Debug)]
+pub struct Document;
+
+impl Use for Serve {
+    const DESCRIBES: bool = false;
+}
+
+impl Use for Document {
+    const DESCRIBES: bool = true;
+}
+
+/// The routes of the API, or some of them.
+pub struct ApiRouter<U> {
+    router: Router<AdminState>,
+    descriptions: Vec<Describe>,
+    used: PhantomData<U>,
+}
+
+impl<U: Use> Default for ApiRouter<U> {
+    fn default() -> Self {
+        Self { router: Router::new(), descriptions: Vec::new(), used: PhantomData }
+    }
+}
+
+impl<U: Use> ApiRouter<U> {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -32,15 +62,20 @@ impl ApiRouter {
 
     /// The operations of one path that answer with JSON; written with `at!`.
     #[must_use]
+    #[inline(always)]
     pub fn json(self, (path, methods, describe): (&str, MethodRouter<AdminState>, Describe)) -> Self {
         self.any((path, methods.route_layer(middleware::from_fn(json_only)), describe))
     }
 
     /// The operations of one path that see to the kind of their answers themselves.
+    // In line, so that what would describe it is seen to be of no use.
     #[must_use]
+    #[inline(always)]
     pub fn any(mut self, (path, methods, describe): (&str, MethodRouter<AdminState>, Describe)) -> Self {
         self.router = self.router.route(path, methods);
-        self.descriptions.push(describe);
+        if U::DESCRIBES {
+            self.descriptions.push(describe);
+        }
         self
     }
 
@@ -63,7 +98,7 @@ impl ApiRouter {
     }
 }
 
-impl std::fmt::Debug for ApiRouter {
+impl<U> std::fmt::Debug for ApiRouter<U> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApiRouter").field("paths", &self.descriptions.len()).finish_non_exhaustive()
     }

@@ -15,13 +15,13 @@ use crate::admin::AdminState;
 use crate::admin::api::answers::{Changed, StoreAway, Unusable};
 use crate::admin::api::precondition::{changed, etag};
 use crate::admin::api::query::Query;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::sent::{Sent, expected, store_away, unusable};
 use crate::admin::auth::{self, SettingsError};
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/settings": get get_settings, patch change_settings))
         .json(at!("/api/v1/settings/rotate-key": post rotate_key))

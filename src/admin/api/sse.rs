@@ -32,6 +32,11 @@ pub(super) fn answer(events: impl Stream<Item = Bytes> + Send + 'static) -> Resp
     (fields, body).into_response()
 }
 
+/// No event, but the place in the stream that a client names when it comes back.
+pub(super) fn place(id: u64) -> Bytes {
+    Bytes::from(format!("id: {id}\n\n"))
+}
+
 /// One event. What is in `data` begins a new `data:` at each of its line ends.
 pub(super) fn event(id: Option<&str>, kind: Option<&str>, data: &str) -> Bytes {
     let mut text = String::with_capacity(data.len() + 48);
@@ -59,6 +64,7 @@ mod tests {
     #[test]
     fn events_are_written_as_the_standard_has_them() {
         assert_eq!(event(Some("7"), Some("phase"), "{}"), "id: 7\nevent: phase\ndata: {}\n\n");
+        assert_eq!(place(7), "id: 7\n\n");
         assert_eq!(event(None, None, "a\nid: 9\rb"), "data: a\ndata: id: 9\ndata: b\n\n");
     }
 }

@@ -13,7 +13,7 @@ use crate::admin::AdminState;
 use crate::admin::api::answers::{StoreAway, Unusable};
 use crate::admin::api::page::{Page, Paging};
 use crate::admin::api::query::Query;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::sent::{InPath, Sent, store_away, unusable};
 use crate::admin::api::users::{Only, SentRole};
 use crate::admin::api::wire::Time;
@@ -26,7 +26,7 @@ use crate::domain::name::ServiceName;
 /// Services of one token at most.
 const MOST_SERVICES: usize = 100;
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/tokens": get list_tokens, post create_token))
         .json(at!("/api/v1/tokens/{id}": delete revoke_token))

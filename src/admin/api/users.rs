@@ -14,7 +14,7 @@ use crate::admin::api::auth::{busy, now};
 use crate::admin::api::page::{PARAMETERS, Page, Paging};
 use crate::admin::api::precondition::{changed, etag};
 use crate::admin::api::query::{FromQuery, Given, Query};
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::sent::{InPath, Sent, expected, store_away, unusable};
 use crate::admin::api::wire::Time;
 use crate::admin::auth::{self, PasswordError, UserChange, UserError};
@@ -22,7 +22,7 @@ use crate::admin::caller::{Caller, Via};
 use crate::admin::problem::Problem;
 use crate::domain::words::Role;
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/users": get list_users, post create_user))
         .json(at!("/api/v1/users/{name}": get get_user, patch change_user, delete delete_user))

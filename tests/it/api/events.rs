@@ -1,6 +1,7 @@
 //! What happens, as a stream and as a list.
 
 use serde_json::Value;
+use wakedock::supervisor::journal::What;
 
 use super::house::{Follow, House};
 
@@ -68,6 +69,59 @@ async fn who_comes_back_misses_nothing() {
     }
     let mut after = house.follow(&format!("GET /api/v1/events?after={seen}"), &SSE).await;
     assert_eq!(next(&mut after).await.0, expected);
+}
+
+/// Before the first event there was nothing to name, and what happened while a client was away then
+/// was lost to it.
+#[tokio::test]
+async fn a_stream_begins_with_its_place() {
+    let house = House::new(&["cloud"]).await;
+    house.ask("POST /api/v1/services/cloud/wake?wait=5s").await;
+    let mut first = house.follow("GET /api/v1/events", &SSE).await;
+    assert_eq!(first.through("\n\n").await, "retry: 2000\n\n");
+    let place = first.through("\n\n").await;
+    let place = place.strip_prefix("id: ").unwrap().trim_end().to_owned();
+    drop(first);
+    house.ask("POST /api/v1/services/cloud/stop?wait=5s").await;
+    let mut again = house.follow("GET /api/v1/events", &[SSE[0], ("last-event-id", &place)]).await;
+    assert!(next(&mut again).await.0 > place.parse().unwrap());
+}
+
+/// A thousand came, and what happened between these and the present was passed over.
+#[tokio::test]
+async fn who_was_away_for_thousands_of_events_gets_all_of_them() {
+    let house = House::new(&["cloud"]).await;
+    let journal = house.fleet.journal();
+    let last = journal.newest();
+    for _ in 0..5 {
+        for _ in 0..500 {
+            journal.publish(None, What::Draining);
+        }
+        journal.flush().await;
+    }
+    let last = last.to_string();
+    let mut again = house.follow("GET /api/v1/events", &[SSE[0], ("last-event-id", &last)]).await;
+    let mut seen = Vec::new();
+    while seen.len() < 2500 {
+        let (id, kind, _) = next(&mut again).await;
+        if kind == "draining" {
+            seen.push(id);
+        }
+    }
+    assert!(seen.is_sorted_by(|a, b| a < b));
+    journal.publish(None, What::Draining);
+    assert!(next(&mut again).await.0 > seen[2499], "and it goes on");
+}
+
+/// It heard nothing ever after: the numbers of another store had come further.
+#[tokio::test]
+async fn a_place_that_never_was_is_the_present() {
+    let house = House::new(&["cloud"]).await;
+    for id in ["99999999", "18446744073709551615", "-1", "nonsense"] {
+        let mut stream = house.follow("GET /api/v1/events", &[SSE[0], ("last-event-id", id)]).await;
+        house.fleet.journal().publish(None, What::Draining);
+        assert_eq!(next(&mut stream).await.1, "draining", "{id}");
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,50 @@ async fn lines_are_followed_through_a_restart() {
     assert_eq!(text.through("\n").await, "second run\n");
 }
 
+/// Its ids were the time when they were sent: what had been written before that, and not been sent,
+/// was lost to whoever came back. And no more than 500 lines came.
+#[tokio::test]
+async fn who_comes_back_gets_every_line_since_and_none_twice() {
+    let house = House::new(&["cloud"]).await;
+    for number in 0..800 {
+        house.engine.print("cloud", &format!("line {number}"));
+    }
+    let log = "GET /api/v1/services/cloud/logs?tail=500";
+    let sse = ("accept", "text/event-stream");
+    let mut first = house.follow(log, &[sse]).await;
+    let until = first.through("data: line 301\n\n").await;
+    assert_eq!(until.matches("data: ").count(), 2, "the last 500: {until}");
+    let id = until.rsplit_once("id: ").unwrap().1.lines().next().unwrap().to_owned();
+    drop(first);
+    house.engine.print("cloud", "the last");
+    let mut again =
+        house.follow("GET /api/v1/services/cloud/logs?tail=5", &[sse, ("last-event-id", &id)]).await;
+    let rest = again.through("data: the last\n\n").await;
+    let lines: Vec<&str> = rest.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(lines.len(), 499, "{lines:?}");
+    assert_eq!((lines[0], lines[497]), ("line 302", "line 799"));
+}
+
+/// There is no line to go on after yet.
+#[tokio::test]
+async fn a_log_that_begins_now_says_where_that_is() {
+    let house = House::new(&["cloud"]).await;
+    house.engine.print("cloud", "before");
+    let log = "GET /api/v1/services/cloud/logs?tail=0";
+    let sse = ("accept", "text/event-stream");
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let mut first = house.follow(log, &[sse]).await;
+    assert_eq!(first.through("\n\n").await, "retry: 2000\n\n");
+    let place = first.through("\n\n").await;
+    let place = place.strip_prefix("id: ").unwrap().trim_end().to_owned();
+    drop(first);
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    house.engine.print("cloud", "meanwhile");
+    let mut again = house.follow(log, &[sse, ("last-event-id", &place)]).await;
+    let seen = again.through("data: meanwhile\n\n").await;
+    assert!(!seen.contains("before"), "{seen}");
+}
+
 #[tokio::test]
 async fn a_log_that_is_not_there_is_a_problem() {
     let house = House::new(&["cloud"]).await;

@@ -8,7 +8,7 @@ use wakedock::clock;
 use wakedock::domain::time::Timestamp;
 use wakedock::ports::{
     BoxFuture, Container, ContainerAction as Action, ContainerEngine, ContainerId, ContainerState, Health,
-    HealthCommand, InspectError, Listed, Listing, OrderError, ReadError,
+    HealthCommand, InspectError, Listed, Listing, LogStart, OrderError, ReadError,
 };
 
 /// A container to be made.
@@ -355,27 +355,34 @@ async fn logs_of_a_terminal(bench: &dyn Bench) {
 async fn followed_logs(bench: &dyn Bench) {
     let name = bench.name("followed");
     let engine = bench.engine();
-    let all = |id, lines, since| async move {
-        let lines: Vec<_> = engine.follow_logs(id, lines, since).collect().await;
+    let read = |id, from| async move {
+        let lines: Vec<_> = engine.follow_logs(id, from).collect().await;
         lines.into_iter().map(Result::unwrap).collect::<Vec<_>>()
     };
+    let all =
+        |id, from| async move { read(id, from).await.into_iter().map(|line| line.text).collect::<Vec<_>>() };
     let recipe = Recipe { prints: vec!["one", "two", "three"], ..Recipe::default() };
     let id = bench.create(&name, recipe).await;
     engine.start(&id).await.unwrap();
-    let mut lines = engine.follow_logs(&id, 100, None);
+    let mut lines = engine.follow_logs(&id, LogStart::Last(100));
     for expected in ["one", "two", "three"] {
-        assert_eq!(lines.next().await.unwrap().unwrap(), expected);
+        assert_eq!(lines.next().await.unwrap().unwrap().text, expected);
     }
     let quiet = tokio::time::timeout(Duration::from_millis(200), lines.next()).await;
     assert!(quiet.is_err(), "it goes on while the container does: {quiet:?}");
     engine.stop(&id, GRACE).await.unwrap();
     assert!(lines.next().await.is_none(), "and ends with it");
     drop(lines);
-    assert_eq!(all(&id, 2, None).await, ["two", "three"], "of one that is off, what there is");
+    assert_eq!(all(&id, LogStart::Last(2)).await, ["two", "three"], "of one that is off, what there is");
+    // Written within a millisecond, and told apart all the same.
+    let lines = read(&id, LogStart::Last(100)).await;
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(read(&id, LogStart::After(line.written)).await, lines[index + 1..], "each once");
+    }
     settle().await;
-    assert_eq!(all(&id, 100, Some(clock::wall())).await, [""; 0], "nothing is so new");
+    assert_eq!(all(&id, LogStart::after(clock::wall())).await, [""; 0], "nothing is so new");
     bench.remove(&name).await;
-    let gone = engine.follow_logs(&id, 1, None).next().await.unwrap();
+    let gone = engine.follow_logs(&id, LogStart::Last(1)).next().await.unwrap();
     assert!(matches!(gone, Err(ReadError::Refused { status: 404, .. })), "{gone:?}");
 }
 

@@ -201,6 +201,20 @@ async fn the_back_off_ends_by_hand_and_by_a_new_container() {
     assert_eq!(phase(&handle), Phase::Ready);
 }
 
+/// An update takes the old container away at the moment when the first request wakes it: Docker said
+/// that it cannot be started any more, and that counted as a failed wake.
+#[tokio::test(start_paused = true)]
+async fn what_is_being_removed_is_waited_for_like_what_is_gone() {
+    let (world, handle) = World::one(&spec("app")).await;
+    world.engine.edit("app", |container| container.view.state = ContainerState::Removing);
+    let client = request(&handle);
+    pass(secs(2)).await;
+    assert!(!client.is_finished() && phase(&handle) == Phase::Waking, "it waits");
+    world.engine.recreate("app");
+    settle().await;
+    client.await.unwrap().unwrap();
+}
+
 /// Docker's health, or sooner the container's own command, run tightly.
 #[tokio::test(start_paused = true)]
 async fn ready_when_its_own_health_command_passes() {

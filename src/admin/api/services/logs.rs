@@ -14,8 +14,7 @@ use crate::admin::api::services::Named;
 use crate::admin::api::{accept, sse};
 use crate::admin::problem::Problem;
 use crate::clock;
-use crate::domain::time::Timestamp;
-use crate::ports::{InspectError, ReadError};
+use crate::ports::{InspectError, LogLine, LogStart, ReadError};
 use crate::supervisor::logs::LogError;
 
 /// Lines at most: as many as are ever kept of a log.
@@ -56,7 +55,7 @@ impl FromQuery for Lines {
     params(
         ("name" = String, Path, description = "The service's name"),
         Lines,
-        ("Last-Event-ID" = Option<String>, Header, description = "Go on after this event: lines written since"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Go on after this event: every line written since, whatever `tail` says"),
     ),
     responses(
         (status = 200, description = "Lines, or events of one line each", content(
@@ -84,7 +83,7 @@ pub(super) async fn get_service_logs(
     if !wanted.follow.unwrap_or(kind == EVENTS) {
         let lines = state.fleet.logs(&handle, tail).await.map_err(unreadable)?;
         return Ok(match kind {
-            EVENTS => sse::answer(stream::iter(lines.into_iter().map(|line| event(&line)))),
+            EVENTS => sse::answer(stream::iter(lines.into_iter().map(|line| sse::event(None, None, &line)))),
             _ => (text, lines.into_iter().map(|line| line + "\n").collect::<String>()).into_response(),
         });
     }
@@ -93,27 +92,36 @@ pub(super) async fn get_service_logs(
             .detail("Close one that nobody reads, or leave out `follow`.")
             .field(header::RETRY_AFTER, HeaderValue::from_static("10"))
     })?;
-    let since = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok())
-        .map(Timestamp::from_millis);
-    let lines = state.fleet.follow_logs(&handle, tail, since).await.map_err(unreadable)?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let from = match (last, tail) {
+        (Some(last), _) => LogStart::After(last),
+        (None, 0) => LogStart::after(clock::wall()),
+        (None, tail) => LogStart::Last(tail),
+    };
+    let lines = state.fleet.follow_logs(&handle, from).await.map_err(unreadable)?;
     let lines = stream::unfold((lines, place), |(mut lines, place)| async move {
-        let line: Option<String> = mpsc::Receiver::recv(&mut lines).await;
+        let line: Option<LogLine> = mpsc::Receiver::recv(&mut lines).await;
         line.map(|line| (line, (lines, place)))
     });
     Ok(match kind {
-        EVENTS => sse::answer(lines.map(|line| event(&line))),
+        EVENTS => {
+            // Whoever comes back before the first line goes on from here.
+            let place = match from {
+                LogStart::After(place) => Some(sse::place(place)),
+                LogStart::Last(_) => None,
+            };
+            sse::answer(stream::iter(place).chain(lines.map(|line| event(&line))))
+        }
         _ => {
-            let lines = lines.map(|line| Ok::<_, std::convert::Infallible>(Bytes::from(line + "\n")));
+            let lines = lines.map(|line| Ok::<_, std::convert::Infallible>(Bytes::from(line.text + "\n")));
             (text, Body::from_stream(lines)).into_response()
         }
     })
 }
 
-/// Its id is when it was read, so that a client that comes back misses nothing.
-fn event(line: &str) -> Bytes {
-    sse::event(Some(&clock::wall().as_millis().to_string()), None, line)
+/// Its id is when it was written, so that a client that comes back misses nothing.
+fn event(line: &LogLine) -> Bytes {
+    sse::event(Some(&line.written.to_string()), None, &line.text)
 }
 
 fn unreadable(error: LogError) -> Problem {

@@ -18,13 +18,13 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use crate::admin::AdminState;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::problem::Problem;
 use crate::domain::name::ServiceName;
 use crate::supervisor::catalog::Entry;
 use crate::supervisor::handle::ServiceHandle;
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/services": get list::list_services, post edit::create_service))
         .json(at!("/api/v1/services/{name}":

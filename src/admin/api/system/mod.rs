@@ -8,9 +8,9 @@ pub mod problems;
 
 pub(super) use info::mode_word;
 
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .json(at!("/api/v1/system/overview": get overview::get_overview))
         .json(at!("/api/v1/system/health": get health::get_health))

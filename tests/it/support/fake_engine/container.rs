@@ -67,8 +67,8 @@ pub(crate) struct FakeContainer {
     /// Gets this address at every start, instead of a new one.
     pub(crate) address: Option<IpAddr>,
     pub(crate) logs: Vec<String>,
-    /// When the last of them were written; the others are older than anything.
-    pub(super) printed: Vec<Timestamp>,
+    /// When the last of them were written, in nanoseconds; the others are older than anything.
+    pub(super) printed: Vec<u64>,
     pub(crate) usage: UsageSample,
     /// Goes wrong at each of these calls, until edited.
     pub(crate) faults: BTreeMap<Call, Fault>,

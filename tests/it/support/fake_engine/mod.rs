@@ -142,11 +142,13 @@ impl FakeEngine {
 
     /// Writes a line to its log.
     pub(crate) fn print(&self, name: &str, line: &str) {
-        let at = self.now();
+        let now = u64::try_from(self.now().as_millis()).unwrap() * 1_000_000;
         let mut world = self.world();
         let container = world.expect(name);
         container.logs.push(line.to_owned());
-        container.printed.push(at);
+        // No two at once, as in Docker.
+        let after = container.printed.last().map_or(0, |last| last + 1);
+        container.printed.push(now.max(after));
         drop(world);
         self.news.send_replace(());
     }

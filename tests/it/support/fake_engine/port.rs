@@ -10,7 +10,8 @@ use wakedock::domain::time::Timestamp;
 use wakedock::domain::usage::UsageSample;
 use wakedock::ports::{
     BoxFuture, BoxStream, Container, ContainerAction, ContainerEngine, ContainerEvent, ContainerId,
-    ContainerState, EngineVersion, HealthCommand, InspectError, Listed, Listing, OrderError, ReadError,
+    ContainerState, EngineVersion, HealthCommand, InspectError, Listed, Listing, LogLine, LogStart,
+    OrderError, ReadError,
 };
 
 use super::{Call, FakeContainer, FakeEngine, Fault, Made};
@@ -143,6 +144,11 @@ impl ContainerEngine for FakeEngine {
                         message: "cannot start a paused container".to_owned(),
                     });
                 }
+                ContainerState::Removing => {
+                    return Err(OrderError::Conflict {
+                        message: "container is marked for removal and cannot be started".to_owned(),
+                    });
+                }
                 _ => {}
             }
             tokio::time::sleep(delay).await;
@@ -200,17 +206,15 @@ impl ContainerEngine for FakeEngine {
     fn follow_logs<'a>(
         &'a self,
         id: &'a ContainerId,
-        lines: usize,
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<String, ReadError>> {
+        from: LogStart,
+    ) -> BoxStream<'a, Result<LogLine, ReadError>> {
         let stream = stream::unfold(Tail::Opening, move |tail| async move {
             let mut news = self.news.subscribe();
             let (mut next, broken) = match tail {
                 Tail::End => return None,
                 Tail::At { next, broken } => (next, broken),
                 Tail::Opening => {
-                    let opened =
-                        self.read(Call::Logs, id, |container| Ok(first_line(container, lines, since)));
+                    let opened = self.read(Call::Logs, id, |container| Ok(first_line(container, from)));
                     match opened.await {
                         Err(error) => return Some((Err(error), Tail::End)),
                         Ok(first) => (first, self.world().broken),
@@ -222,9 +226,10 @@ impl ContainerEngine for FakeEngine {
                     let mut world = self.world();
                     let now_broken = world.broken;
                     let container = world.find(&id.0)?;
-                    if let Some(line) = container.logs.get(next) {
+                    if let Some(text) = container.logs.get(next).cloned() {
+                        let line = LogLine { written: written(container, next), text };
                         next += 1;
-                        return Some((Ok(line.clone()), Tail::At { next, broken }));
+                        return Some((Ok(line), Tail::At { next, broken }));
                     }
                     if now_broken != broken {
                         let cut = ReadError::Away(io::ErrorKind::ConnectionReset.into());
@@ -314,11 +319,19 @@ enum Tail {
 }
 
 /// The index of the first line that is asked for.
-fn first_line(container: &FakeContainer, lines: usize, since: Option<Timestamp>) -> usize {
+fn first_line(container: &FakeContainer, from: LogStart) -> usize {
+    let lines = container.logs.len();
+    match from {
+        LogStart::Last(last) => lines.saturating_sub(last),
+        LogStart::After(time) => (0..lines).find(|line| written(container, *line) > time).unwrap_or(lines),
+    }
+}
+
+/// When a line was written.
+fn written(container: &FakeContainer, line: usize) -> u64 {
     let undated = container.logs.len() - container.printed.len();
-    let since = since.map_or(0, |since| {
-        let new = container.printed.iter().position(|at| *at >= since);
-        undated + new.unwrap_or(container.printed.len())
-    });
-    since.max(container.logs.len().saturating_sub(lines))
+    match line.checked_sub(undated) {
+        Some(dated) => container.printed[dated],
+        None => u64::try_from(line).unwrap() + 1,
+    }
 }
