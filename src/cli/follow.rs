@@ -1,15 +1,14 @@
 //! `wakedock logs` and `wakedock events`: what was said and what happened, and what goes on.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use clap::Args;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value as Json};
-use tokio::time::sleep;
 
 use crate::cli::Exit;
-use crate::cli::client::{Client, ClientError, Event, segment};
+use crate::cli::client::{Client, ClientError, Event, Steady, segment};
+use crate::cli::ending::until_told;
 use crate::cli::remote::{Remote, Surroundings};
 use crate::cli::terminal::Terminal;
 use crate::cli::view::calm::Calm;
@@ -23,7 +22,6 @@ use crate::domain::time::Timestamp;
 /// Names of services are seldom longer.
 const NAME: usize = 14;
 const KIND: usize = 13;
-const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Logs {
@@ -69,10 +67,12 @@ pub(super) fn logs(arguments: &Logs, around: Surroundings<'_>) -> Exit {
         Ok(client) => client,
         Err(exit) => return exit,
     };
+    let path = format!("/api/v1/services/{}/logs?tail={}", segment(&arguments.name), arguments.tail);
     around.run(async {
-        let follow = if arguments.follow { "&follow=true" } else { "" };
-        let name = segment(&arguments.name);
-        let path = format!("/api/v1/services/{name}/logs?tail={}{follow}", arguments.tail);
+        if arguments.follow {
+            let work = follow_lines(&client, path, around.terminal);
+            return until_told(work).await.unwrap_or(Ok(Exit::Fine));
+        }
         let mut body = client.stream(&path, "text/plain", None).await?.into_body();
         let mut calm = around.terminal.is_live().then(Calm::default);
         while let Some(frame) = body.frame().await {
@@ -81,21 +81,27 @@ pub(super) fn logs(arguments: &Logs, around: Surroundings<'_>) -> Exit {
                 source: std::io::Error::other(error),
             })?;
             let Ok(bytes) = frame.into_data() else { continue };
-            let written = match &mut calm {
-                Some(calm) => around.terminal.write(&calm.filter(&bytes)),
-                None => around.terminal.write(&bytes),
-            };
-            match written {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Fine),
-                Err(error) => {
-                    around.terminal.complain(&format!("standard output cannot be written: {error}"));
-                    return Ok(Exit::Failed);
-                }
+            let bytes = calm.as_mut().map_or_else(|| bytes.to_vec(), |calm| calm.filter(&bytes));
+            if let Some(exit) = around.terminal.put(&bytes) {
+                return Ok(exit);
             }
         }
         Ok(Exit::Fine)
     })
+}
+
+/// Line by line, each once, whatever happens to the connection.
+async fn follow_lines(client: &Client, path: String, terminal: &Terminal) -> Result<Exit, ClientError> {
+    let mut lines = Steady::open(client, path, terminal).await?;
+    let mut calm = terminal.is_live().then(Calm::default);
+    loop {
+        let mut line = lines.next().await?.data.into_bytes();
+        line.push(b'\n');
+        let line = calm.as_mut().map_or_else(|| line.clone(), |calm| calm.filter(&line));
+        if let Some(exit) = terminal.put(&line) {
+            return Ok(exit);
+        }
+    }
 }
 
 pub(super) fn events(arguments: &EventsOf, around: Surroundings<'_>) -> Exit {
@@ -103,7 +109,10 @@ pub(super) fn events(arguments: &EventsOf, around: Surroundings<'_>) -> Exit {
         Ok(client) => client,
         Err(exit) => return exit,
     };
-    around.run(async { tell_events(arguments, &client, around.terminal).await })
+    around.run(async {
+        let work = tell_events(arguments, &client, around.terminal);
+        until_told(work).await.unwrap_or(Ok(Exit::Fine))
+    })
 }
 
 async fn tell_events(
@@ -115,50 +124,36 @@ async fn tell_events(
     let name = arguments.name.as_deref();
     // What happens from here on is not missed while the past is printed.
     let mut live = match arguments.follow {
-        true => Some(client.events("/api/v1/events").await?),
+        true => {
+            let of = name.map_or(String::new(), |name| format!("?service={}", segment(name)));
+            Some(Steady::open(client, format!("/api/v1/events{of}"), terminal).await?)
+        }
         false => None,
     };
     let mut newest = 0;
     for event in past(client, name, arguments.tail).await? {
-        newest = newest.max(event.get("id").and_then(Json::as_u64).unwrap_or(0));
-        if terminal.write(lines.line(&event).as_bytes()).is_err() {
-            return Ok(Exit::Fine);
+        newest = newest.max(number(&event));
+        if let Some(exit) = terminal.put(lines.line(&event).as_bytes()) {
+            return Ok(exit);
         }
     }
     while let Some(events) = &mut live {
-        match events.next().await {
-            Ok(Some(event)) => {
-                let Some(event) = read(&event).filter(|event| concerns(event, name)) else { continue };
-                let id = event.get("id").and_then(Json::as_u64).unwrap_or(u64::MAX);
-                if id <= newest {
-                    continue;
-                }
-                newest = if id == u64::MAX { newest } else { id };
-                if terminal.write(lines.line(&event).as_bytes()).is_err() {
-                    return Ok(Exit::Fine);
-                }
-            }
-            Err(error) if !error.passes() => return Err(error),
-            ended => {
-                if let Err(error) = ended {
-                    terminal.note(&format!("{error}; trying again"));
-                }
-                live = Some(again(client, newest).await?);
-            }
+        let event = events.next().await?;
+        let Some(event) = read(&event).filter(|event| concerns(event, name)) else { continue };
+        // It was among the past. What comes after a break is new.
+        if events.is_first() && number(&event) <= newest {
+            continue;
+        }
+        if let Some(exit) = terminal.put(lines.line(&event).as_bytes()) {
+            return Ok(exit);
         }
     }
     Ok(Exit::Fine)
 }
 
-/// Connects until it works, and goes on after the last event that was seen.
-async fn again(client: &Client, newest: u64) -> Result<crate::cli::client::Events, ClientError> {
-    loop {
-        sleep(PAUSE).await;
-        match client.events_after("/api/v1/events", newest).await {
-            Err(error) if error.passes() => {}
-            other => return other,
-        }
-    }
+/// The number of an event; no number is newer than any.
+fn number(event: &Map<String, Json>) -> u64 {
+    event.get("id").and_then(Json::as_u64).unwrap_or(u64::MAX)
 }
 
 fn read(event: &Event) -> Option<Map<String, Json>> {
@@ -175,15 +170,15 @@ async fn past(
     name: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Map<String, Json>>, ClientError> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
     let path = match name {
-        Some(name) => format!("/api/v1/services/{}/events?limit={limit}", segment(name)),
+        // Also where none is wanted: a service that is not there is said to be none.
+        Some(name) => format!("/api/v1/services/{}/events?limit={}", segment(name), limit.max(1)),
+        None if limit == 0 => return Ok(Vec::new()),
         None => format!("/api/v1/events?limit={limit}"),
     };
     let list: List<Map<String, Json>> = client.read(&path).await?;
     let mut events = list.items;
+    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     events.sort_by_key(|event| event.get("id").and_then(Json::as_u64));
     Ok(events)
 }
@@ -236,6 +231,7 @@ const TOLD: [&str; 4] = ["id", "at", "service", "kind"];
 fn said(key: &str, value: &Json) -> Option<String> {
     let name = plain(key).replace('_', " ");
     Some(match (key, value) {
+        ("until", Json::Null) => "no longer".to_owned(),
         (_, Json::Null) | ("paused", Json::Bool(false)) => return None,
         (_, Json::Bool(true)) => name,
         (_, Json::Bool(false)) => format!("not {name}"),
@@ -248,6 +244,10 @@ fn said(key: &str, value: &Json) -> Option<String> {
             format!("{name} {}", span(Duration::from_millis(millis.as_u64()?)))
         }
         ("phase" | "outcome" | "cause", Json::String(word)) => spoken(word),
+        ("until", Json::String(text)) => {
+            let at = parse_time(text).map(|at| clock_time(clock::wall(), at));
+            format!("until {}", at.unwrap_or_else(|| plain(text)))
+        }
         ("key" | "reason" | "mend", Json::String(text)) => plain(text),
         (_, Json::String(text)) => format!("{name} {}", plain(text)),
         (_, Json::Array(items)) if items.is_empty() => return None,
@@ -301,6 +301,10 @@ mod tests {
             ),
             "–  cloud           wake-started   request, by GET cloud.test/a from 192.0.2.7\n"
         );
+        let kept = line(r#"{"service":"cloud","kind":"kept-awake","until":"2026-11-23T06:40:37.329Z"}"#);
+        let (_, until) = kept.split_once("until ").unwrap();
+        assert!(line(r#"{"service":"cloud","kind":"kept-awake","until":null}"#).ends_with("no longer\n"));
+        assert!(!until.contains(['T', 'Z', '.']), "as the line's own time is written: {kept}");
         assert!(line(r#"{"service":"cloud","kind":"stopped","cause":"failed_wake","paused":true,"by":{"user":"anna"}}"#)
             .ends_with("stopped        failed wake, by anna, paused\n"));
     }

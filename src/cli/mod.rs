@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod ending;
 mod follow;
 mod health;
 mod orders;
@@ -50,6 +51,7 @@ impl From<Exit> for ExitCode {
 /// Lets Docker services sleep until somebody asks for them.
 #[derive(Debug, Parser)]
 #[command(name = "wakedock", version, propagate_version = true, subcommand_required = true)]
+#[command(after_help = papers::EXIT_CODES)]
 struct Arguments {
     /// Configuration file [default: $WAKEDOCK_CONFIG, ./config/config.yml, /etc/wakedock/config.yml]
     #[arg(long, global = true, value_name = "FILE")]

@@ -220,7 +220,12 @@ fn tell_failure(verb: Verb, after: &Service, passed: Duration, terminal: &Termin
     let (what, mend) = match (&after.failure, verb) {
         (Some(failure), _) => {
             let reason = plain(&failure.reason);
-            (format!("{name} was not woken: {reason}"), format!("look at `wakedock logs {name} --tail 50`"))
+            // What is not there has no log.
+            let mend = match reason.starts_with("there is no container") {
+                true => "create it, or mend `container` of the service".to_owned(),
+                false => format!("look at `wakedock logs {name} --tail 50`"),
+            };
+            (format!("{name} was not woken: {reason}"), mend)
         }
         (None, verb) => {
             let word = after.phase.0.map_or("unknown", Phase::as_str);

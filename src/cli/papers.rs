@@ -9,6 +9,38 @@ use clap_mangen::Man;
 use crate::cli::Exit;
 use crate::cli::terminal::Terminal;
 
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 fine, 1 failed, 2 connections were cut when the grace period \
+    of a shutdown was over, 64 wrong usage or configuration.";
+
+/// What clap_mangen knows nothing of, as roff.
+const MORE: &str = r#".SH "EXIT STATUS"
+.TP
+\fB0\fR
+Fine; also where what goes on was told to end, or nobody reads it any more.
+.TP
+\fB1\fR
+It failed; standard error says what, where, and how to mend it.
+.TP
+\fB2\fR
+Connections were cut when the grace period of a shutdown was over (\fBserve\fR).
+.TP
+\fB64\fR
+The command line or the configuration is wrong.
+.SH ENVIRONMENT
+.TP
+\fBWAKEDOCK_CONFIG\fR
+The configuration file, where \fB\-\-config\fR names none.
+.TP
+\fBWAKEDOCK_URL\fR, \fBWAKEDOCK_TOKEN\fR
+In the place of \fB\-\-url\fR and \fB\-\-token\fR.
+.TP
+\fBNO_COLOR\fR
+No colours, where it is not empty.
+.TP
+\fBCOLUMNS\fR
+How wide a table may be, where standard output is no terminal.
+"#;
+
 #[derive(Debug, Args)]
 pub(super) struct Completions {
     /// The shell that is to complete
@@ -71,6 +103,7 @@ fn page(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -> std
     // What makes the page asks for a text that lives for ever; a process prints its pages once.
     let own: &'static str = Box::leak(name.to_owned().into_boxed_str());
     Man::new(command.clone().name(own).display_name(own)).manual("WakeDock").render(&mut text)?;
+    text.extend_from_slice(MORE.as_bytes());
     pages.push((format!("{name}.1"), String::from_utf8_lossy(&text).into_owned()));
     for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
         page(inner, &format!("{name}-{}", inner.get_name()), pages)?;
@@ -81,13 +114,15 @@ fn page(command: &Command, name: &str, pages: &mut Vec<(String, String)>) -> std
 /// The reference of the command line, in Markdown: each command with its help.
 pub(super) fn reference(mut command: Command) -> String {
     command.build();
-    let mut text = String::from(
-        "# Command line\n\nMade from the program itself.\n\n\
-         Exit codes: 0 fine, 1 failed, 2 connections were cut when the grace period of a shutdown \
-         was over, 64 wrong usage or configuration.\n\n\
+    let mut text = format!(
+        "# Command line\n\nMade from the program itself.\n\n{EXIT_CODES}\n\n\
          Commands that show or change what runs talk to the local socket (`admin.socket`), where root and \
          WakeDock's own user need no password, or to `--url URL` with a token from `--token-file FILE`, \
-         `$WAKEDOCK_TOKEN` or `--token TOKEN`. What they print as JSON is what the API says, and as stable.\n",
+         `$WAKEDOCK_TOKEN` or `--token TOKEN`. What they print as JSON is what the API says, and as stable.\n\n\
+         What goes on (`logs -f`, `events -f`, `status --watch`) outlives a restart of WakeDock: it connects \
+         again by itself, goes on where it was, and tells each line and each event once. It ends, with exit \
+         code 0, by Ctrl-C and when nobody reads it any more (`… | head`); with 1 where trying again helps \
+         nothing, such as a token that was revoked.\n",
     );
     describe(&mut command, "wakedock", &mut text);
     text

@@ -21,13 +21,16 @@ pub(super) struct Terminal {
     colour: bool,
     /// Whether standard output has.
     out_colour: bool,
+    /// A terminal that knows letters and nothing else.
+    dumb: bool,
 }
 
 impl Terminal {
     pub(super) fn new() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let unwanted = dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
+            dumb,
             colour: !unwanted && io::stderr().is_terminal(),
             out_colour: !unwanted && io::stdout().is_terminal(),
         }
@@ -41,6 +44,11 @@ impl Terminal {
     /// Whether somebody looks at standard output as it comes.
     pub(super) fn is_live(&self) -> bool {
         io::stdout().is_terminal()
+    }
+
+    /// Whether a picture can be drawn anew in place.
+    pub(super) fn draws(&self) -> bool {
+        self.is_live() && !self.dumb
     }
 
     /// How many letters a line of standard output holds; `None`: as many as it takes.
@@ -58,15 +66,9 @@ impl Terminal {
         size.filter(|height| *height > 0)
     }
 
-    /// Prints to standard output. A reader that has had enough (`… | head`) is fine.
+    /// Prints to standard output.
     pub(super) fn print(&self, text: &str) -> Exit {
-        match self.write(text.as_bytes()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                self.complain(&format!("standard output cannot be written: {error}"));
-                Exit::Failed
-            }
-            Ok(()) | Err(_) => Exit::Fine,
-        }
+        self.put(text.as_bytes()).unwrap_or(Exit::Fine)
     }
 
     /// Writes to standard output at once.
@@ -77,6 +79,23 @@ impl Terminal {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
         out.flush()
+    }
+
+    /// The same, of what goes on. `Some`: it ends with this, since nobody reads any more.
+    pub(super) fn put(&self, bytes: &[u8]) -> Option<Exit> {
+        match self.write(bytes) {
+            Ok(()) => None,
+            Err(error) => Some(self.unwritable(&error)),
+        }
+    }
+
+    /// A reader that has had enough (`… | head`) is fine.
+    fn unwritable(&self, error: &io::Error) -> Exit {
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Exit::Fine;
+        }
+        self.complain(&format!("standard output cannot be written: {error}"));
+        Exit::Failed
     }
 
     /// Prints a line to standard error.
@@ -120,7 +139,7 @@ impl Terminal {
     /// takes it away. Nothing where standard error is no terminal.
     pub(super) fn progress(&self, text: &str) {
         let mut error = io::stderr().lock();
-        if error.is_terminal() {
+        if error.is_terminal() && !self.dumb {
             let width = termios::tcgetwinsize(&error).map_or(USUAL_WIDTH, |size| usize::from(size.ws_col));
             let text = crate::cli::view::table::cut(text, width.max(10) - 1);
             let _ = write!(error, "\r{text}\u{1b}[K").and_then(|()| error.flush());

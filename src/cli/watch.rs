@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
 
 use crate::cli::Exit;
-use crate::cli::client::{Client, ClientError};
+use crate::cli::client::{Client, ClientError, FINDS_ITS_FEET};
+use crate::cli::ending::until_told;
 use crate::cli::status::{Picture, frame};
 use crate::cli::terminal::Terminal;
 use crate::cli::view::paint::Ink;
@@ -29,6 +31,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 enum News {
     Something,
+    /// The connection ended.
+    Ended,
     Lost(ClientError),
 }
 
@@ -40,28 +44,35 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<Exit, ClientError> {
     let picture = Picture::take(client, name).await?;
-    let view = View {
+    let mut view = View {
         client,
         name,
         terminal,
-        screen: (terminal.is_live() && !json).then(|| Screen::enter(terminal)),
+        screen: (terminal.draws() && !json).then(|| Screen::enter(terminal)),
         json,
         picture,
         taken: clock::now(),
+        printed: None,
+        broke: None,
         lost: None,
     };
     let (tell, news) = mpsc::channel(16);
-    tokio::select! {
-        () = follow(client, tell) => Ok(Exit::Fine),
-        ended = view.show(news) => ended,
-    }
+    let work = async {
+        tokio::select! {
+            () = follow(client, tell) => Ok(Exit::Fine),
+            ended = view.show(news) => ended,
+        }
+    };
+    let ended = until_told(work).await;
+    view.leave()?;
+    ended.unwrap_or(Ok(Exit::Fine))
 }
 
 /// Tells of every event, and connects again for ever.
 async fn follow(client: &Client, tell: mpsc::Sender<News>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let lost = match client.events("/api/v1/events").await {
+        let lost = match client.events("/api/v1/events", None).await {
             Ok(mut events) => {
                 pause = FIRST_PAUSE;
                 // What happened in between is seen by looking.
@@ -73,13 +84,11 @@ async fn follow(client: &Client, tell: mpsc::Sender<News>) {
                     let _ = tell.try_send(News::Something);
                     news = events.next().await;
                 }
-                news.err()
+                news.map_or_else(News::Lost, |_| News::Ended)
             }
-            Err(error) => Some(error),
+            Err(error) => News::Lost(error),
         };
-        if let Some(error) = lost
-            && tell.send(News::Lost(error)).await.is_err()
-        {
+        if tell.send(lost).await.is_err() {
             return;
         }
         sleep(pause).await;
@@ -96,29 +105,38 @@ struct View<'a> {
     picture: Picture,
     /// When.
     taken: Moment,
+    /// What was printed last, where no screen is drawn.
+    printed: Option<Json>,
+    /// When the connection ended last.
+    broke: Option<Moment>,
     /// Since when nobody answers, and why.
     lost: Option<(Moment, String)>,
 }
 
+/// What a step came to; `Some`: it is over.
+type Step = Result<Option<Exit>, ClientError>;
+
 impl View<'_> {
-    async fn show(mut self, mut news: mpsc::Receiver<News>) -> Result<Exit, ClientError> {
-        let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::window_change()];
-        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut resize)] = signals.map(signal) else {
-            return Ok(Exit::Failed);
-        };
+    async fn show(&mut self, mut news: mpsc::Receiver<News>) -> Result<Exit, ClientError> {
+        let Ok(mut resize) = signal(SignalKind::window_change()) else { return Ok(Exit::Failed) };
         let (mut tick, mut look) = (interval(TICK), interval(LOOK));
         look.tick().await;
-        let mut exit = self.draw()?;
-        while exit == Exit::Fine {
-            exit = tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = resize.recv() => self.draw()?,
+        let mut over = self.draw()?;
+        loop {
+            if let Some(exit) = over {
+                return Ok(exit);
+            }
+            over = tokio::select! {
+                _ = resize.recv() => self.tick()?,
                 _ = tick.tick() => self.tick()?,
                 _ = look.tick() => self.look().await?,
                 some = news.recv() => match some {
-                    None => break,
+                    None => Some(Exit::Fine),
                     Some(News::Lost(error)) => self.lose(&error)?,
+                    Some(News::Ended) => {
+                        self.broke = Some(clock::now());
+                        None
+                    }
                     Some(News::Something) => {
                         sleep(TOGETHER).await;
                         while let Ok(News::Something) = news.try_recv() {}
@@ -127,17 +145,24 @@ impl View<'_> {
                 },
             };
         }
+    }
+
+    /// What was seen last stays on the first screen.
+    fn leave(&mut self) -> Result<(), ClientError> {
         if let Some(screen) = self.screen.take() {
             drop(screen);
             self.terminal.print(&self.text()?);
         }
-        Ok(exit)
+        Ok(())
     }
 
-    async fn look(&mut self) -> Result<Exit, ClientError> {
+    async fn look(&mut self) -> Step {
         match Picture::take(self.client, self.name).await {
             Ok(picture) => {
-                (self.picture, self.taken, self.lost) = (picture, clock::now(), None);
+                (self.picture, self.taken) = (picture, clock::now());
+                if self.lost.take().is_some() && self.screen.is_none() {
+                    self.terminal.note("WakeDock answers again");
+                }
                 self.draw()
             }
             Err(error) => self.lose(&error),
@@ -145,11 +170,14 @@ impl View<'_> {
     }
 
     /// What cannot pass ends it; the rest is shown, with what was known last.
-    fn lose(&mut self, error: &ClientError) -> Result<Exit, ClientError> {
-        if !error.passes() {
+    fn lose(&mut self, error: &ClientError) -> Step {
+        let since = self.lost.as_ref().map(|(since, _)| *since).or(self.broke);
+        let is_young = since.is_some_and(|since| clock::now().since(since) < FINDS_ITS_FEET);
+        let passes = error.passes() || (error.is_early() && is_young);
+        if !passes {
             // The screen is left first, so that it is seen.
             self.screen = None;
-            return Ok(error.tell(self.terminal));
+            return Ok(Some(error.tell(self.terminal)));
         }
         let reason = error.to_string();
         match &mut self.lost {
@@ -165,20 +193,22 @@ impl View<'_> {
     }
 
     /// Times go on, where somebody looks.
-    fn tick(&mut self) -> Result<Exit, ClientError> {
-        if self.screen.is_some() { self.draw() } else { Ok(Exit::Fine) }
+    fn tick(&mut self) -> Step {
+        if self.screen.is_some() { self.draw() } else { Ok(None) }
     }
 
-    fn draw(&mut self) -> Result<Exit, ClientError> {
-        let text = match (&self.screen, self.json) {
-            (Some(screen), _) => screen.page(&self.text()?, &self.footer()),
-            (None, true) => format!("{}\n", self.picture.json(self.name)),
-            (None, false) => format!("{}\n", self.text()?),
-        };
-        Ok(match self.terminal.write(text.as_bytes()) {
-            Ok(()) => Exit::Fine,
-            Err(_) => Exit::Failed,
-        })
+    fn draw(&mut self) -> Step {
+        if let Some(screen) = &self.screen {
+            return Ok(self.terminal.put(screen.page(&self.text()?, &self.footer()).as_bytes()));
+        }
+        // One that is as it was is no news.
+        let picture = self.picture.json(self.name);
+        if self.printed.as_ref() == Some(&picture) {
+            return Ok(None);
+        }
+        let text = if self.json { format!("{picture}\n") } else { format!("{}\n", self.text()?) };
+        self.printed = Some(picture);
+        Ok(self.terminal.put(text.as_bytes()))
     }
 
     fn text(&self) -> Result<String, ClientError> {
@@ -206,7 +236,8 @@ struct Screen<'a>(&'a Terminal);
 impl<'a> Screen<'a> {
     fn enter(terminal: &'a Terminal) -> Self {
         // A terminal that cannot be written to is noticed at the first picture.
-        let _ = terminal.write(b"\x1b[?1049h\x1b[?25l");
+        // What is wider than the terminal is cut by it: a line is a line.
+        let _ = terminal.write(b"\x1b[?1049h\x1b[?25l\x1b[?7l");
         Self(terminal)
     }
 
@@ -220,7 +251,7 @@ impl<'a> Screen<'a> {
             page.push_str(&format!("{line}\u{1b}[K\r\n"));
         }
         let more = lines.len().saturating_sub(room);
-        let more = if more > 0 { format!("… {more} lines more · ") } else { String::new() };
+        let more = if more > 0 { format!("… {more} more · ") } else { String::new() };
         page.push_str(&format!("\u{1b}[K\r\n{more}{footer}\u{1b}[K\u{1b}[J"));
         page
     }
@@ -228,6 +259,6 @@ impl<'a> Screen<'a> {
 
 impl Drop for Screen<'_> {
     fn drop(&mut self) {
-        let _ = self.0.write(b"\x1b[?25h\x1b[?1049l");
+        let _ = self.0.write(b"\x1b[?7h\x1b[?25h\x1b[?1049l");
     }
 }

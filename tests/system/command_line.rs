@@ -77,6 +77,43 @@ fn a_service_is_shown_woken_followed_and_stopped() {
     assert_eq!(unknown.status.code(), Some(1));
 }
 
+/// Through the end of its container, of WakeDock, and of what happened while WakeDock was away.
+#[test]
+fn a_log_is_followed_through_restarts_and_each_line_is_told_once() {
+    let _turn = shared();
+    let (app, mut dock) = house();
+    fine(&run(&dock, &["wake", "app"]));
+    let told = dock.folder().join("told");
+    let mut following = on(&dock.config_path(), &["logs", "app", "--follow", "--tail", "0"])
+        .stdout(std::fs::File::create(&told).expect("a file"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs");
+    let lines =
+        || std::fs::read_to_string(&told).expect("text").lines().map(str::to_owned).collect::<Vec<_>>();
+    // What it had written before is not asked for.
+    let before = app.logs().lines().count();
+    std::thread::sleep(Duration::from_millis(500));
+    fine(&run(&dock, &["stop", "app"]));
+    eventually(SOON, "the last words of its first run", || (lines().len() == 1).then_some(()));
+    dock.term();
+    for _ in 0..3 {
+        app.start();
+        app.stop(Duration::from_secs(2));
+    }
+    dock.start_again();
+    fine(&run(&dock, &["wake", "app"]));
+    let all = || app.logs().lines().map(str::to_owned).collect::<Vec<_>>();
+    eventually(SOON, "all that was written meanwhile", || {
+        (lines().len() >= all().len() - before).then_some(())
+    });
+    let (told, written) = (lines(), all());
+    assert_eq!(told, written[before..], "each line once and in order");
+    assert!(told.len() > 8, "{told:?}");
+    following.kill().expect("it goes on");
+    following.wait().expect("its end");
+}
+
 #[test]
 fn a_user_made_without_wakedock_logs_in_and_a_token_goes_over_the_network() {
     let _turn = shared();

@@ -63,8 +63,16 @@ pub(in crate::cli) struct FieldError {
 }
 
 impl Refusal {
+    /// The API's own advice is a call of the API.
+    fn is_unknown_service(&self) -> bool {
+        self.kind.ends_with("/unknown-service")
+    }
+
     fn said(&self) -> String {
         let title = plain(&self.title);
+        if self.is_unknown_service() {
+            return title;
+        }
         match self.detail.as_deref().map(plain) {
             Some(detail) if title.is_empty() => detail,
             Some(detail) => format!("{title}: {detail}"),
@@ -86,9 +94,16 @@ impl ClientError {
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Broken { .. } => true,
-            Self::Refused { status, .. } => status.is_server_error(),
+            Self::Refused { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Forbidden { .. } | Self::Foreign { .. } | Self::NoSocket | Self::Usage { .. } => false,
         }
+    }
+
+    /// Whether a WakeDock may say so that has only just started.
+    pub(in crate::cli) fn is_early(&self) -> bool {
+        matches!(self.status(), Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT))
     }
 
     /// The HTTP status of a refusal.
@@ -145,6 +160,9 @@ impl ClientError {
                 format!("{address}: {}", plain(detail)),
                 Some("name WakeDock's own address: `admin.listen`, or `admin.host` behind Caddy".to_owned()),
             ),
+            Self::Refused { call, problem, .. } if problem.is_unknown_service() => {
+                (call.clone(), Some("`wakedock status` shows the services there are".to_owned()))
+            }
             Self::Refused { call, status, retry_after, .. } => {
                 (call.clone(), mend_of(*status, retry_after.as_deref()))
             }

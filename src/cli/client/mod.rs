@@ -3,6 +3,7 @@
 mod dial;
 mod error;
 mod events;
+mod steady;
 mod tls;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(super) use dial::Target;
 pub(super) use error::ClientError;
 use error::Refusal;
 pub(super) use events::{Event, Events};
+pub(super) use steady::{FINDS_ITS_FEET, Steady};
 
 /// An answer comes at once, or something is wrong; waits of the caller's own choosing come on top.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -147,11 +149,11 @@ impl Client {
         &self,
         path: &str,
         accept: &'static str,
-        last: Option<u64>,
+        last: Option<&str>,
     ) -> Result<http::Response<Incoming>, ClientError> {
         let mut request = self.request(Method::GET, path, None, accept)?;
-        if let Some(last) = last {
-            request.headers_mut().insert(LAST_EVENT_ID, HeaderValue::from(last));
+        if let Some(last) = last.and_then(|last| HeaderValue::from_str(last).ok()) {
+            request.headers_mut().insert(LAST_EVENT_ID, last);
         }
         let opened = self.open(request);
         match timeout(PATIENCE, opened).await {

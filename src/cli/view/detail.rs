@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::paint::{Ink, glyph, plain};
 use super::services::{Frame, troubles};
 use super::table::wrap;
-use super::words::{ago, bytes, clock_time, coarse, count, span, spoken, until};
+use super::words::{ago, bytes, clock_time, coarse, count, in_time, span, spoken, until};
 use crate::cli::wire::{LastWake, Service};
 use crate::domain::words::Phase;
 
@@ -95,7 +95,7 @@ fn facts(service: &Service, frame: Frame) -> Vec<(&'static str, String)> {
 
 fn why_awake(service: &Service, frame: Frame) -> String {
     let sleeps = match service.sleeps_at {
-        Some(at) => format!("sleeps in {}, at {}", until(frame.now, at), clock_time(frame.now, at)),
+        Some(at) => format!("sleeps {}, at {}", in_time(frame.now, at), clock_time(frame.now, at)),
         None => "sleeps when nobody uses it any more".to_owned(),
     };
     match service.awake_because.as_deref() {

@@ -2,7 +2,7 @@
 
 use super::paint::{Ink, Palette, glyph, plain};
 use super::table::{self, Cell, Column};
-use super::words::{self, NOTHING, ago, bytes, coarse, count, spoken, until};
+use super::words::{self, NOTHING, ago, bytes, coarse, count, in_time, spoken, until};
 use crate::cli::wire::{Overview, Service};
 use crate::domain::time::Timestamp;
 use crate::domain::words::Phase;
@@ -111,7 +111,7 @@ pub(in crate::cli) fn troubles(service: &Service, frame: Frame) -> Vec<String> {
     if let Some(failure) = &service.failure {
         let mut text = format!("▲ {name}: {}", plain(&failure.reason));
         if let Some(retry) = failure.retry_at.filter(|retry| *retry > frame.now) {
-            text.push_str(&format!(" · next try in {}", until(frame.now, retry)));
+            text.push_str(&format!(" · next try {}", in_time(frame.now, retry)));
         }
         lines.push(frame.palette.paint(Ink::Red, &table::wrap(&text, frame.width, 0, 2)));
     }

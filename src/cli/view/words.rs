@@ -52,6 +52,14 @@ pub(in crate::cli) fn until(now: Timestamp, at: Timestamp) -> String {
     coarse(Duration::from_secs(left.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
 }
 
+/// The same behind a verb: `in 12 min`, or `now`.
+pub(in crate::cli) fn in_time(now: Timestamp, at: Timestamp) -> String {
+    match until(now, at).as_str() {
+        "now" => "now".to_owned(),
+        time => format!("in {time}"),
+    }
+}
+
 /// `212 MiB`, `3.1 GiB`.
 pub(in crate::cli) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -120,6 +128,8 @@ mod tests {
         assert_eq!(ago(at(65_000), at(5_000)), "60 s ago");
         assert_eq!(until(at(5_000), at(65_000)), "60 s");
         assert_eq!(until(at(5_000), at(4_000)), "now");
+        assert_eq!(in_time(at(5_000), at(65_000)), "in 60 s");
+        assert_eq!(in_time(at(5_000), at(5_100)), "now", "and not in now");
         assert_eq!(until(at(100), at(7_200_000)), "2 h");
     }
 

@@ -11,9 +11,12 @@ use tempfile::TempDir;
 use super::{Said, wakedock};
 
 /// An answer to `METHOD PATH`; the last one of its kind is given again and again.
+#[derive(Clone)]
 struct Canned {
     call: String,
     answer: String,
+    /// The connection stays open, and nothing more comes.
+    stays: bool,
 }
 
 /// Answers as it was told to.
@@ -58,7 +61,17 @@ impl Daemon {
 
     /// Writes these bytes and closes the connection.
     pub(super) fn says_exactly(self, call: &str, answer: &str) -> Self {
-        let canned = Canned { call: call.to_owned(), answer: answer.to_owned() };
+        self.tells(call, answer, false)
+    }
+
+    /// Writes these events and closes the connection, or leaves it open.
+    pub(super) fn streams(self, call: &str, events: &str, stays: bool) -> Self {
+        let head = "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\nretry: 2000\n\n";
+        self.tells(call, &format!("{head}{events}"), stays)
+    }
+
+    fn tells(self, call: &str, answer: &str, stays: bool) -> Self {
+        let canned = Canned { call: call.to_owned(), answer: answer.to_owned(), stays };
         self.script.lock().unwrap().push_back(canned);
         self
     }
@@ -111,12 +124,19 @@ fn serve(stream: UnixStream, script: &Mutex<VecDeque<Canned>>, asked: &Mutex<Vec
         match place {
             // The same call once more further on: this answer was for once.
             Some(place) if script.iter().skip(place + 1).any(|canned| canned.call == call) => {
-                script.remove(place).unwrap().answer
+                script.remove(place).unwrap()
             }
-            Some(place) => script[place].answer.clone(),
-            None => format!("HTTP/1.1 404 X\r\nContent-Length: 0\r\nX-Not-In-The-Script: {call}\r\n\r\n"),
+            Some(place) => script[place].clone(),
+            None => {
+                let answer =
+                    format!("HTTP/1.1 404 X\r\nContent-Length: 0\r\nX-Not-In-The-Script: {call}\r\n\r\n");
+                Canned { call, answer, stays: false }
+            }
         }
     };
     // Who has read enough is fine.
-    let _ = (&stream).write_all(answer.as_bytes());
+    let _ = (&stream).write_all(answer.answer.as_bytes());
+    if answer.stays {
+        let _ = reader.read(&mut [0]);
+    }
 }

@@ -4,9 +4,12 @@
 
 mod answers;
 mod daemon;
+mod follow;
 mod papers;
 mod refusals;
+mod running;
 mod secure;
+mod served;
 mod state;
 
 use std::process::{Command, Output};

@@ -38,6 +38,7 @@ fn there_is_a_page_for_every_command() {
     }
     for page in &pages {
         let text = std::fs::read_to_string(page.path()).unwrap();
+        assert!(text.contains("\n.SH \"EXIT STATUS\"\n"), "{}", page.path().display());
         assert!(text.contains(".TH wakedock") && all.out.contains(&text), "{}", page.path().display());
     }
     let said = run(&["man", "--dir", "/nowhere/at/all"]);
