@@ -1,7 +1,10 @@
 //! The page of one service.
 
+use std::time::Duration;
+
 use axum::extract::Path;
 use axum::response::Response;
+use tokio::time::timeout;
 
 use crate::admin::pages::answer;
 use crate::admin::pages::edit::{may_delete, may_edit};
@@ -26,6 +29,7 @@ const BARS: usize = 48;
 const ROWS: usize = 25;
 const SESSIONS: usize = 400;
 const LINES: usize = 100;
+const DOCKER_IN_TIME: Duration = Duration::from_millis(30);
 
 pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
     let catalog = visit.state.catalog.current();
@@ -36,7 +40,7 @@ pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
     let view = match handle {
         Some(handle) => {
             let sessions = visit.state.store.sessions(entry.name.clone(), SESSIONS).await.unwrap_or_default();
-            let log = visit.state.fleet.logs(&handle, LINES).await.ok().filter(|lines| !lines.is_empty());
+            let log = log(&visit, &handle).await;
             let mut view = whole(&visit, entry, row(&handle, &catalog, &visit.front()), &sessions);
             view.log = log;
             view.wakes_today = visit.state.fleet.rollups().wakes_today(&entry.name);
@@ -47,6 +51,13 @@ pub(super) async fn page(visit: Visit, Path(name): Path<String>) -> Response {
         None => whole(&visit, entry, left_out(&visit, entry), &[]),
     };
     answer::page(service::service(&visit.frame(Place::Services), &view))
+}
+
+/// What its container wrote last. A Docker that takes its time does not hold up the page: the script
+/// asks for the log anyway.
+async fn log(visit: &Visit, handle: &ServiceHandle) -> Option<Vec<String>> {
+    let lines = timeout(DOCKER_IN_TIME, visit.state.fleet.logs(handle, LINES)).await.ok()?.ok()?;
+    (!lines.is_empty()).then_some(lines)
 }
 
 fn cpu(handle: &ServiceHandle) -> Option<String> {

@@ -35,7 +35,8 @@ pub(in crate::proxy) async fn admit(
         return Err(Trouble::Prefetch);
     }
     let began = clock::now();
-    let lease = hold_or_page(service, navigation, asker).await?;
+    // On the heap, so that it takes no room in the future of a request that does not wait.
+    let lease = Box::pin(hold_or_page(service, navigation, asker)).await?;
     Ok(Admitted { lease, waited: Some(clock::now().since(began)) })
 }
 

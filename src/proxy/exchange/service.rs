@@ -85,7 +85,7 @@ pub(in crate::proxy) async fn serve(
     if let Some(dashboard) = &exchange.settings.dashboard
         && dashboard.host.as_str() == host.as_str()
     {
-        return exchange.dashboard(dashboard, &host, trusted, request, active).await;
+        return Box::pin(exchange.dashboard(dashboard, &host, trusted, request, active)).await;
     }
     let path = request.uri().path();
     if path.starts_with(RESERVED) {
