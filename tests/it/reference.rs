@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use wakedock::admin::access::{Access, ROUTES};
 use wakedock::clock;
 use wakedock::domain::name::ServiceName;
-use wakedock::domain::words::Phase;
+use wakedock::domain::words::{Phase, Role};
 use wakedock::metrics::{self, Live, ProcessMetrics, ServiceMetrics};
 
 use crate::support::committed::committed;
@@ -28,6 +29,29 @@ fn the_metrics_are_documented() {
     let reference = families();
     assert!(reference.contains("`wakedock_wake_overhead_seconds`"), "{reference}");
     committed("docs/reference/metrics.md", &reference);
+}
+
+/// A row that lets in more than before is seen here by whoever reads the change.
+#[test]
+fn who_may_use_which_route_is_documented() {
+    let mut reference = String::from(
+        "# Who may use which route\n\nThe one table that every request to WakeDock's own side is held against. \
+         What does not stand here is refused, whoever asks. `HEAD` is as `GET`.\n\n\
+         A token may be for some services alone: it reaches `/api/v1/services/{name}` of these, and what is \
+         below. A `user` changes the services it owns, an `admin` all.\n\n\
+         | method | route | for whom |\n|---|---|---|\n",
+    );
+    for route in ROUTES {
+        let whom = match route.access {
+            Access::Open => "everybody".to_owned(),
+            Access::Metrics => "everybody; `viewer` and up where `admin.metrics_auth` is on".to_owned(),
+            Access::SignedIn => "whoever is logged in".to_owned(),
+            Access::Role(role) => format!("`{role}`{}", if role == Role::Admin { "" } else { " and up" }),
+        };
+        reference.push_str(&format!("| {} | `{}` | {whom} |\n", route.method, route.path));
+    }
+    assert!(ROUTES.len() > 80, "found only {} routes", ROUTES.len());
+    committed("docs/reference/access.md", &reference);
 }
 
 /// One row a family, read from the text that a scraper gets.
