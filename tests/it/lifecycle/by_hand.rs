@@ -100,6 +100,55 @@ fn what_is_paused_is_not_stopped_for_good_either() {
     machine.step(at(10), Input::Seen(Sighting::Paused));
     machine.step(at(20), keep(7200));
     assert_eq!(machine.deadline(), Some(at(7200)));
+    // For less than the idle clock takes anyway: nothing changes.
+    let mut machine = ready();
+    machine.step(at(10), Input::Seen(Sighting::Paused));
+    let usual = machine.deadline();
+    machine.step(at(20), keep(100));
+    assert!(machine.deadline() >= usual, "{:?}", machine.deadline());
+}
+
+/// Each of these was changed by hand, and no test was the wiser.
+#[test]
+fn only_what_is_kept_awake_from_now_on_takes_an_idle_stop_back() {
+    for until in [Some(at(899)), Some(at(900)), None] {
+        let mut machine = ready();
+        assert_eq!(machine.step(at(900), quiet()), [idle_stop(2)]);
+        assert!(machine.step(at(900), Input::KeepAwake(until)).is_empty(), "{until:?} is over");
+        assert_eq!(machine.phase(), Phase::Stopping);
+    }
+    // The stop of what was paused, as well.
+    let mut machine = ready();
+    machine.step(at(10), Input::Seen(Sighting::Paused));
+    let due = machine.deadline().unwrap();
+    assert_eq!(machine.step(due, Input::Deadline(Usage::Quiet { since: at(0) })), [idle_stop(2)]);
+    assert_eq!(machine.step(due, keep(7200)), [Effect::CancelStop { order: Generation(2) }]);
+}
+
+#[test]
+fn only_a_stop_by_hand_ends_it() {
+    for cause in [StopCause::Schedule, StopCause::Pressure, StopCause::Shutdown] {
+        let mut machine = ready();
+        machine.step(at(10), keep(7200));
+        machine.step(at(20), Input::Stop(cause));
+        machine.step(at(21), stopped(2, StopEnd::Done));
+        machine.step(at(30), Input::Demand(DemandId(1)));
+        machine.step(at(31), woken(3));
+        assert_eq!(machine.deadline(), Some(at(7200)), "{cause:?}");
+    }
+}
+
+#[test]
+fn a_new_time_counts_at_once() {
+    let mut machine = ready();
+    machine.step(at(10), keep(7200));
+    machine.step(at(900), quiet());
+    assert_eq!(machine.deadline(), Some(at(7200)));
+    machine.step(at(1000), keep(2000));
+    assert_eq!(machine.step(at(1000), quiet()), [Effect::Reopen]);
+    assert_eq!(machine.deadline(), Some(at(2000)), "sooner");
+    machine.step(at(1100), Input::KeepAwake(None));
+    assert!(machine.deadline() <= Some(at(1100)), "called off: {:?}", machine.deadline());
 }
 
 #[test]

@@ -372,6 +372,18 @@ async fn a_stop_by_hand_ends_keeping_awake_also_after_a_kill() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_that_nobody_ordered_leaves_keeping_awake_alone() {
+    let (_world, handle) = ready(&spec("app")).await;
+    handle.keep_awake_for(secs(3_600), "ada");
+    settle().await;
+    let until = handle.keep_awake_until();
+    assert!(until.is_some());
+    handle.stop(StopCause::Schedule);
+    pass(secs(1)).await;
+    assert_eq!((phase(&handle), handle.keep_awake_until()), (Phase::Asleep, until));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_by_hand_stops_and_starts_it() {
     let (world, handle) = ready(&spec("app")).await;
     handle.restart_by("ada");
