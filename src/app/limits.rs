@@ -33,7 +33,9 @@ const LOOKS: u32 = 30;
 /// So many connections parked since are about a megabyte.
 const WORTH_IT: usize = 64;
 /// So many kB more than before are looked into; where there is much, an eighth of it.
-const GROWN: u64 = 1024;
+const GROWN: u64 = 512;
+/// What comes while nothing happens.
+const STILL: u64 = 64;
 
 /// Gives the kernel back, now and then, what a burst needed and nobody will again: the start, a
 /// look at every container, a scrape, log-ins, pages, connections that were busy for a moment. Most
@@ -54,7 +56,7 @@ pub(super) async fn keep_memory_small(parkings: impl Fn() -> usize) {
             give_back_memory();
             (before, heap) = (parked, Resident::now().heap);
         }
-        if code.is_to_go(resident.files, looks > LOOKS) {
+        if code.is_to_go(resident.files) {
             give_back_code();
         }
         if looks > LOOKS {
@@ -87,24 +89,34 @@ impl Resident {
     }
 }
 
-/// When code is let go of. What comes back within a look is in use, and is not let go of again and
-/// again while it is.
+/// When code is let go of: when more is mapped than there was at the least, and no more comes. Where
+/// that is back one look later it is in use, and is let go of after one look more, two, four, and so
+/// on, so that what is in use is seldom let go of, and what is not does not stay.
 #[derive(Debug, Default)]
 struct Code {
-    /// What was back one look after it was let go of, last and at the least. `None`: not seen yet.
-    settled: Option<u64>,
     least: Option<u64>,
+    /// At the look before.
+    before: u64,
+    /// Looks since it was let go of, and how many it takes until it is again.
+    looks: u32,
+    patience: u32,
 }
 
 impl Code {
     /// Told what is mapped at each look.
-    fn is_to_go(&mut self, files: u64, in_any_case: bool) -> bool {
-        let settled = *self.settled.get_or_insert(files);
-        let least = self.least.map_or(settled, |least| least.min(settled));
-        self.least = Some(least);
-        let goes = files > settled + GROWN || (in_any_case && files > least + GROWN);
+    fn is_to_go(&mut self, files: u64) -> bool {
+        let least = self.least.map_or(files, |least| least.min(files));
+        let more_comes = files > self.before.saturating_add(STILL);
+        (self.least, self.before) = (Some(least), files);
+        self.looks = self.looks.saturating_add(1);
+        if files <= least + GROWN {
+            self.patience = 0;
+            return false;
+        }
+        let goes = !more_comes && self.looks > self.patience;
         if goes {
-            self.settled = None;
+            self.patience = (self.patience * 2).clamp(1, LOOKS);
+            self.looks = 0;
         }
         goes
     }
@@ -162,17 +174,29 @@ mod tests {
     }
 
     #[test]
-    fn code_goes_when_more_of_it_came_and_stays_while_it_is_used() {
+    fn code_goes_when_no_more_of_it_comes_and_stays_while_it_is_used() {
         let mut code = Code::default();
-        assert!(!code.is_to_go(3000, false), "the start");
-        assert!(!code.is_to_go(3900, false));
-        assert!(code.is_to_go(4100, false), "a page was looked at");
-        assert!(!code.is_to_go(7000, false), "in use: it came back at once");
-        assert!(!code.is_to_go(7900, false));
-        // The use may have ended: that is found out now and then.
-        assert!(code.is_to_go(7900, true));
-        assert!(!code.is_to_go(3100, false));
-        assert!(!code.is_to_go(3500, true), "nothing to be had");
+        assert!(!code.is_to_go(3000), "the start");
+        assert!(!code.is_to_go(3500));
+        // In use: it comes back at once, each time, and is let go of ever more seldom.
+        let gone: Vec<usize> = (0..120).filter(|_| code.is_to_go(7000)).collect();
+        assert_eq!(gone, [1, 3, 6, 11, 20, 37, 68, 99]);
+        // No longer: once more, and it stays away.
+        assert!((0..LOOKS + 2).any(|_| code.is_to_go(7000)));
+        assert!((0..200).all(|_| !code.is_to_go(3500)));
+        assert!(!code.is_to_go(7000) && code.is_to_go(7000), "the next burst is a new one");
+    }
+
+    /// Log-ins went on while the code that they need was let go of, and it stayed for a minute.
+    #[test]
+    fn a_burst_that_lasts_longer_than_a_look_leaves_nothing() {
+        let mut code = Code::default();
+        assert!(!code.is_to_go(3000));
+        for burst in [4000, 5500, 5600, 6500] {
+            assert!(!code.is_to_go(burst), "not over yet");
+        }
+        assert!(code.is_to_go(6500), "over, now");
+        assert!(!code.is_to_go(3000));
     }
 
     #[test]

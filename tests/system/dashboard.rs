@@ -23,11 +23,7 @@ fn address(dock: &WakeDock, path: &str) -> String {
 
 /// Where the log says that the first user is made.
 fn set_up_path(dock: &WakeDock) -> String {
-    let log = dock.log();
-    let (_, rest) = log.split_once("/setup?token=").expect("a set-up link in the log");
-    let token: String =
-        rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_".contains(*letter)).collect();
-    format!("/setup?token={token}")
+    dock.set_up_path()
 }
 
 /// Makes the first user, as a newcomer does.

@@ -14,6 +14,7 @@ pub struct Api {
     target: Target,
     host: String,
     token: Option<String>,
+    language: Option<&'static str>,
     patience: Duration,
 }
 
@@ -24,6 +25,7 @@ impl Api {
             target: dock.admin_unix(),
             host: "localhost".to_owned(),
             token: None,
+            language: None,
             patience: Duration::from_secs(30),
         }
     }
@@ -37,6 +39,12 @@ impl Api {
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// The same with this language.
+    #[must_use]
+    pub fn in_language(self, language: &'static str) -> Self {
+        Self { language: Some(language), ..self }
     }
 
     /// The longest silence that is put up with.
@@ -54,6 +62,10 @@ impl Api {
         let request = Request::new(method, &self.host, path).patience(self.patience);
         let request = match &self.token {
             Some(token) => request.header("Authorization", &format!("Bearer {token}")),
+            None => request,
+        };
+        let request = match self.language {
+            Some(language) => request.header("Accept-Language", language),
             None => request,
         };
         match body {

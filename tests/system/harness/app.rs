@@ -195,6 +195,17 @@ impl App {
         self.docker().create(&self.name, &self.spec);
     }
 
+    /// A new container under the old name, as [`App::recreate`], but only where the old one is off;
+    /// false: it runs.
+    pub fn update(&self) -> bool {
+        let gone = self.docker().ask("DELETE", &format!("/containers/{}?v=true", self.name), None);
+        if gone.status() != 204 {
+            return false;
+        }
+        self.docker().create(&self.name, &self.spec);
+        true
+    }
+
     pub fn inspect(&self) -> Value {
         self.docker().inspect(&self.name).unwrap_or_else(|| panic!("container {} is gone", self.name))
     }

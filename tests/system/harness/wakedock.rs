@@ -301,6 +301,15 @@ impl WakeDock {
         &mut self.process
     }
 
+    /// Where its log says that the first user is made.
+    pub fn set_up_path(&self) -> String {
+        let log = self.log();
+        let (_, rest) = log.split_once("/setup?token=").expect("a set-up link in the log");
+        let of_token = |letter: &char| letter.is_ascii_alphanumeric() || "-_".contains(*letter);
+        let token: String = rest.chars().take_while(of_token).collect();
+        format!("/setup?token={token}")
+    }
+
     pub fn rss_kb(&self) -> u64 {
         self.process.rss_kb()
     }

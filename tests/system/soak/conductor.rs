@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Relay, Target, WakeDock};
+use crate::harness::{Api, Relay, Target, WakeDock};
 
 use super::book::Book;
 use super::plan::Plan;
@@ -29,6 +29,7 @@ pub struct Conductor {
     samples: Vec<Sample>,
     cuts: u32,
     edits: u32,
+    updates: u32,
     /// So many losses have been told of.
     told: usize,
 }
@@ -57,6 +58,7 @@ impl Conductor {
     pub fn start(plan: Plan, town: &Town, relay: &Relay) -> Self {
         let mut builder = WakeDock::builder()
             .docker_socket(&relay.path())
+            .set("docker.labels", true)
             .set("proxy.timeouts.head", "5s")
             .set("proxy.timeouts.response_head", "5s");
         for service in town.services() {
@@ -82,6 +84,7 @@ impl Conductor {
             samples: Vec::new(),
             cuts: 0,
             edits: 0,
+            updates: 0,
             told: 0,
         }
     }
@@ -95,6 +98,13 @@ impl Conductor {
         [self.dock.proxy(), self.dock.proxy_unix()]
     }
 
+    /// Somebody with a token of their own.
+    pub fn person(&self, name: &str, role: &str) -> Api {
+        let token = json!({ "name": name, "role": role, "expires_in": "2d" });
+        let made = self.dock.api().post("/api/v1/tokens", &token);
+        Api::stranger(&self.dock).with_token(made["token"].as_str().expect("a token"))
+    }
+
     fn sample(&mut self, at: Duration) -> Sample {
         if let Some(status) = self.dock.process().ended() {
             panic!("WakeDock ended with {status} at {at:.1?}");
@@ -105,9 +115,10 @@ impl Conductor {
     /// Until the time is over.
     pub fn conduct(&mut self, town: &Town, relay: &Relay, book: &Book) {
         let Plan { lasts, cuts: (between_cuts, cut_lasts), .. } = self.plan;
-        let mut due = [self.plan.samples, self.plan.edits, between_cuts, self.plan.kills, self.plan.lines]
-            .map(Due::every);
-        let [samples, edits, cuts, kills, lines] = &mut due;
+        let Plan { samples, edits, kills, updates, lines, .. } = self.plan;
+        let mut due = [samples, edits, between_cuts, kills, updates, lines].map(Due::every);
+        let [samples, edits, cuts, kills, updates, lines] = &mut due;
+        let mut update_is_due = false;
         let mut cut_since: Option<Instant> = None;
         while book.elapsed() < lasts {
             std::thread::sleep(Duration::from_millis(100));
@@ -132,6 +143,12 @@ impl Conductor {
                 // Refused where it is off already: as good.
                 let path = format!("/containers/{}/kill", town.crashes.name());
                 town.crashes.docker().ask("POST", &path, None);
+            }
+            update_is_due |= updates.now();
+            // It waits until the service sleeps: whoever comes in between is served by the new one.
+            if update_is_due && town.tagged.update() {
+                update_is_due = false;
+                self.updates += 1;
             }
             if lines.now() {
                 self.say(book);
@@ -215,8 +232,8 @@ impl Conductor {
     pub fn report(&self, book: &Book) {
         let (right, lost) = book.counts();
         eprintln!(
-            "figure: soak of {:?}: {right} right, {lost} lost, {} cuts of Docker's socket, {} edits",
-            self.plan.lasts, self.cuts, self.edits
+            "figure: soak of {:?}: {right} right, {lost} lost, {} cuts of Docker's socket, {} edits, {} updates",
+            self.plan.lasts, self.cuts, self.edits, self.updates
         );
         book.table().iter().for_each(|line| eprintln!("figure: {line}"));
         eprintln!("figure: at the start  {}", self.start.line());
@@ -230,7 +247,7 @@ impl Conductor {
 
     pub fn assert_flat(&self) {
         let end = self.end.as_ref().expect("a sample of the end");
-        assert!(end.wakes > 0 && self.cuts > 0 && self.edits > 0, "nothing happened");
+        assert!(end.wakes > 0 && self.cuts > 0 && self.edits > 0 && self.updates > 0, "nothing happened");
         assert!(self.awake.is_empty(), "awake without anybody who asks: {:?}", self.awake);
         let mut wrong = verdict::at_rest(&self.start, end);
         if self.plan.is_long() {

@@ -18,6 +18,10 @@ pub struct Plan {
     /// Between two sudden ends of the service that crashes; it also ends by itself.
     pub kills: Duration,
     pub crashes_after: Duration,
+    /// Between two backups.
+    pub backups: Duration,
+    /// Between two containers of the service that is one by its labels.
+    pub updates: Duration,
     /// How long the visitors of sleepy services stay away at most.
     pub away: Duration,
     /// Between two lines of figures.
@@ -44,6 +48,8 @@ impl Plan {
             floods: seconds(5, 120),
             kills: seconds(6, 100),
             crashes_after: seconds(5, 25),
+            backups: seconds(5, 60),
+            updates: seconds(5, 60),
             away: seconds(6, 15),
             lines: Duration::from_secs(60),
         }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, Target, free_port};
+use crate::harness::{Api, App, Target, free_port};
 
 use super::book::{Book, Chance};
 use super::conductor::Conductor;
 use super::plan::Plan;
-use super::{clients, faulty, rough, strangers, streams};
+use super::{clients, faulty, office, rough, strangers, streams};
 
 /// Where to go, whom to ask for, and what that is called.
 #[derive(Clone)]
@@ -21,8 +21,11 @@ pub struct Door {
     pub kind: &'static str,
 }
 
-/// Services that are never allowed to fail; `busy` is always asked for.
-pub const HEALTHY: [&str; 3] = ["busy", "naps", "dozes"];
+/// Services that are never allowed to fail; `busy` is always asked for, and `tagged` is one by its
+/// labels.
+pub const HEALTHY: [&str; 4] = ["busy", "naps", "dozes", "tagged"];
+/// Of two people, who may have as many open each.
+const DASHBOARDS: usize = 10;
 
 pub struct Town {
     pub crashes: App,
@@ -30,6 +33,7 @@ pub struct Town {
     naps: App,
     dozes: App,
     never: App,
+    pub tagged: App,
     /// Its container does nothing: what answers at its port lives in this process.
     rough: App,
     rough_port: u16,
@@ -45,6 +49,13 @@ impl Town {
             dozes: App::builder("dozes").create(),
             crashes: App::builder("crashes").env("EXIT_AFTER", &crash).create(),
             never: App::builder("never").env("HEALTHY_AFTER", "600m").create(),
+            tagged: App::builder("tagged")
+                .label("wakedock.enable", "true")
+                .label("wakedock.name", "tagged")
+                .label("wakedock.host", "tagged.test")
+                .label("wakedock.stop-after", "2s")
+                .label("wakedock.stop-timeout", "1s")
+                .create(),
             rough: App::builder("rough").network("host").env("PORT", &free_port().to_string()).create(),
             rough_port: rough::serve(),
             away: plan.away,
@@ -107,7 +118,11 @@ impl Town {
         crew.hire(&busy, move |book, door, chance| strangers::flood(book, door, chance, floods));
         crew.hire(&busy, faulty::among_others);
         let away = self.away;
-        for (name, kind) in [("naps", "visit to a stopped"), ("dozes", "visit to a paused")] {
+        for (name, kind) in [
+            ("naps", "visit to a stopped"),
+            ("dozes", "visit to a paused"),
+            ("tagged", "visit to a labelled"),
+        ] {
             for target in [&tcp, &unix] {
                 crew.hire(&door(target, name, kind), move |book, door, chance| {
                     clients::visitor(book, door, chance, away);
@@ -125,7 +140,26 @@ impl Town {
         crew.hire(&door(&tcp, "rough", ""), faulty::rough);
         crew.hire(&door(&unix, "rough", ""), faulty::rough);
         crew.hire(&door(&tcp, "never", ""), faulty::never_healthy);
+        self.hire_office(&mut crew, conductor);
         crew
+    }
+
+    fn hire_office(&self, crew: &mut Crew, conductor: &Conductor) {
+        let person = |name: &str, role| conductor.person(name, role);
+        let look = ["looks", "looks too"].map(|name| person(name, "viewer"));
+        for number in 0..DASHBOARDS {
+            let api = look[number % look.len()].clone();
+            crew.hire_for(move |book, chance| office::dashboard(book, &api, chance));
+        }
+        let reads = person("reads", "viewer");
+        for service in ["busy", "crashes", "tagged"] {
+            let api = reads.clone();
+            crew.hire_for(move |book, chance| office::reader(book, &api, chance, service));
+        }
+        let (writes, keeps): (Api, Api) = (person("writes", "admin"), person("keeps", "admin"));
+        crew.hire_for(move |book, chance| office::writer(book, &writes, chance));
+        let every = conductor.plan().backups;
+        crew.hire_for(move |book, _| office::keeper(book, &keeps, every));
     }
 }
 
@@ -137,9 +171,14 @@ pub struct Crew {
 
 impl Crew {
     fn hire(&mut self, door: &Door, work: impl Fn(&Book, &Door, &mut Chance) + Send + 'static) {
-        let (book, door) = (Arc::clone(&self.book), door.clone());
+        let door = door.clone();
+        self.hire_for(move |book, chance| work(book, &door, chance));
+    }
+
+    fn hire_for(&mut self, work: impl Fn(&Book, &mut Chance) + Send + 'static) {
+        let book = Arc::clone(&self.book);
         let mut chance = Chance::seeded(self.threads.len() as u64 + 1);
-        self.threads.push(std::thread::spawn(move || work(&book, &door, &mut chance)));
+        self.threads.push(std::thread::spawn(move || work(&book, &mut chance)));
     }
 
     /// Waits until everyone has done what they are about.
