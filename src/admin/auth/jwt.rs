@@ -21,7 +21,7 @@ const LONGEST: usize = 2048;
 /// What a token claims. Times are seconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Claims {
+pub(in crate::admin) struct Claims {
     pub(super) sub: String,
     pub(super) sid: String,
     pub(super) role: String,
@@ -51,7 +51,7 @@ pub(super) fn make(key: &[u8; 32], user: &str, session: &str, role: Role, now: T
 }
 
 /// The claims of a token that is ours and has not expired.
-pub(super) fn read(key: &[u8; 32], token: &str, now: Timestamp) -> Option<Claims> {
+pub(in crate::admin) fn read(key: &[u8; 32], token: &str, now: Timestamp) -> Option<Claims> {
     if token.len() > LONGEST {
         return None;
     }
@@ -65,7 +65,8 @@ pub(super) fn read(key: &[u8; 32], token: &str, now: Timestamp) -> Option<Claims
     let claims: Claims = serde_json::from_slice(&BASE64.decode(claims).ok()?).ok()?;
     // A clock that was set back makes none good that is from the future by more than a minute.
     let now = seconds(now);
-    (now < claims.exp && claims.iat <= now + 60 && claims.exp - claims.iat <= GOOD_FOR).then_some(claims)
+    let good_for = claims.exp.checked_sub(claims.iat)?;
+    (now < claims.exp && claims.iat <= now + 60 && good_for <= GOOD_FOR).then_some(claims)
 }
 
 #[cfg(test)]
@@ -139,5 +140,10 @@ mod tests {
             r#"{"sub":"ann","sid":"s","role":"user","iat":1800000000,"exp":9900000000,"jti":""}"#,
         );
         assert_eq!(read(&KEY, &long, NOW), None, "good for too long");
+        let before_it_was_made = signed(
+            r#"{"alg":"HS256","typ":"JWT"}"#,
+            r#"{"sub":"ann","sid":"s","role":"user","iat":1800000030,"exp":1800000001,"jti":""}"#,
+        );
+        assert_eq!(read(&KEY, &before_it_was_made, NOW), None);
     }
 }
