@@ -9,6 +9,8 @@ pub mod api;
 mod ask;
 pub mod audit;
 pub mod auth;
+#[doc(hidden)]
+pub mod bench;
 pub mod caller;
 mod cors;
 mod crowd;

@@ -11,7 +11,7 @@ pub(in crate::admin) const PLAIN: &str = "wakedock";
 
 /// Two cookies of one name: whose is which nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ambiguous;
+pub(in crate::admin) struct Ambiguous;
 
 fn name(secure: bool) -> &'static str {
     if secure { SECURE } else { PLAIN }
@@ -48,7 +48,7 @@ pub(in crate::admin) fn named<'a>(headers: &'a HeaderMap, name: &'a str) -> impl
 }
 
 /// What the session's cookie holds.
-pub(super) fn read(headers: &HeaderMap, secure: bool) -> Result<Option<&str>, Ambiguous> {
+pub(in crate::admin) fn read(headers: &HeaderMap, secure: bool) -> Result<Option<&str>, Ambiguous> {
     let mut own = named(headers, name(secure));
     match (own.next(), own.next()) {
         (Some(_), Some(_)) => Err(Ambiguous),

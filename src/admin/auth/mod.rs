@@ -32,9 +32,11 @@ use tokio::sync::watch;
 pub(super) use browser::{
     HEADER as CSRF_HEADER, check_origin, csrf_token_in_form, csrf_token_in_header, is_form, is_from_elsewhere,
 };
+pub(super) use cookie::read as read_cookie;
 pub(super) use cookie::{PLAIN as PLAIN_COOKIE, SECURE as SECURE_COOKIE, named as cookies_named};
 pub use cookie::{end_cookie, session_cookie};
 pub use identify::{By, Identified};
+pub(super) use jwt::read as read_access_token;
 pub use key::KeyError;
 pub use password::PasswordError;
 pub(super) use record::AUDIT;
