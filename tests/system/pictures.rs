@@ -19,7 +19,7 @@ const PNG: &str = "WAKEDOCK_PICTURES_PNG";
 
 const THEMES: [&str; 2] = ["dark", "light"];
 /// The higher a page, the less of it is shown.
-const HIGHEST: u32 = 2400;
+const HIGHEST: u32 = 1600;
 
 /// A screen: its width and height in CSS pixels, its density, and whether the documentation shows it.
 struct Screen {
@@ -32,7 +32,7 @@ struct Screen {
 const SCREENS: [Screen; 4] = [
     Screen { name: "", size: (1440, 900), density: 1.0, documented: true },
     Screen { name: "-tablet", size: (768, 1024), density: 1.0, documented: false },
-    Screen { name: "-phone", size: (390, 844), density: 2.0, documented: true },
+    Screen { name: "-phone", size: (390, 844), density: 1.5, documented: true },
     Screen { name: "-narrow", size: (320, 640), density: 2.0, documented: false },
 ];
 

@@ -165,7 +165,7 @@ impl Browser {
             "clip": { "x": 0, "y": 0, "width": whole[0], "height": height, "scale": 1 },
         });
         if format == "webp" {
-            parameters["quality"] = json!(86);
+            parameters["quality"] = json!(60);
         }
         let picture = self.order("Page.captureScreenshot", parameters);
         BASE64.decode(picture["data"].as_str().expect("a picture")).expect("base64")

@@ -23,7 +23,7 @@ pub struct Caddy {
 impl Caddy {
     pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("wakedock-caddy-").tempdir().expect("a folder");
-        let (admin_port, http_port, https_port) = (free_port(), free_port(), free_port());
+        let (admin_port, http_port, https_port) = different_ports();
         let process = launch(&folder, admin_port);
         let caddy = Self { process, admin_port, http_port, https_port, folder };
         caddy.await_ready();
@@ -110,6 +110,16 @@ impl Caddy {
             let asked = Request::get(&self.admin_host(), "/config/").send(&self.admin());
             asked.ok().filter(|answer| answer.status() == 200)
         });
+    }
+}
+
+/// A port that is free is given out again until somebody has it.
+fn different_ports() -> (u16, u16, u16) {
+    loop {
+        let ports = (free_port(), free_port(), free_port());
+        if ports.0 != ports.1 && ports.1 != ports.2 && ports.0 != ports.2 {
+            return ports;
+        }
     }
 }
 
