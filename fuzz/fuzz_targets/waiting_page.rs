@@ -34,7 +34,7 @@ fuzz_target!(|input: Input<'_>| {
         2 => WaitingState::Stopping { usual },
         _ => WaitingState::Failed { retry_after: elapsed, log },
     };
-    let (theme, language) = (Theme::Auto, Language::English);
+    let (theme, language) = (Theme::Auto, Language::ENGLISH);
     let shown =
         page(&WaitingView { title, message, theme, language, query, state: state(log.as_slice()) }).unwrap();
     assert!(shown.len() < 10_240, "{} bytes", shown.len());

@@ -27,7 +27,7 @@ use crate::admin::caller::Caller;
 use crate::admin::crowd::Crowd;
 use crate::admin::peer::{Origin, Peer};
 use crate::admin::problem::Problem;
-use crate::admin::{AdminState, auth, cors, headers, names, streams};
+use crate::admin::{AdminState, auth, cors, headers, names, speech, streams};
 use crate::clock;
 use crate::config::AdminConfig;
 use crate::domain::words::Role;
@@ -72,6 +72,7 @@ pub(super) async fn door(
     let origin = Origin::of(&peer, &parts.headers, &settings);
     let request_id = headers::request_id(&parts.headers, origin.believed);
     let cors = cors::allowed(&parts.headers, &settings);
+    let language = speech::language(&parts);
     let response = async {
         // Given back with the head of the answer: what goes on has places of its own.
         let Some(_seat) = by_proxy.admit(origin.by_proxy()) else {
@@ -87,6 +88,7 @@ pub(super) async fn door(
         }
     };
     let mut response = response.await;
+    speech::apply(language, &mut response);
     cors.apply(response.headers_mut());
     headers::harden(response.headers_mut(), &request_id);
     response

@@ -27,6 +27,7 @@ pub mod peer;
 pub mod problem;
 mod secret;
 mod serve;
+mod speech;
 pub mod streams;
 
 use std::net::SocketAddr;

@@ -1,11 +1,16 @@
 //! Errors of the API as RFC 9457 has them.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// An error of the API (RFC 9457, `application/problem+json`).
+use crate::html::{Language, message};
+
+/// An error of the API (RFC 9457, `application/problem+json`). Texts follow `Accept-Language`; `type`,
+/// `pointer` and what stands between backquotes never do.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     /// Stable, and names the problem: `/problems/not-found`.
@@ -63,6 +68,31 @@ impl Problem {
         self
     }
 
+    /// The same in a language, as JSON; `None`: it is there in that language already.
+    #[must_use]
+    pub fn said_in(&self, language: Language) -> Option<String> {
+        if language == Language::ENGLISH {
+            return None;
+        }
+        let say = |text: &String| message::say(language, text);
+        let errors = self.errors.iter().map(|error| FieldError {
+            pointer: error.pointer.clone(),
+            detail: say(&error.detail),
+            mend: say(&error.mend),
+        });
+        let said = Self {
+            title: say(&self.title),
+            detail: self.detail.as_ref().map(say),
+            errors: errors.collect(),
+            ..Self::new(self.status(), "", "")
+        };
+        serde_json::to_string(&Self { kind: self.kind.clone(), ..said }).ok()
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// A header field of the answer.
     #[must_use]
     pub fn field(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -73,11 +103,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         // A struct of texts has a JSON form.
         let body = serde_json::to_string(&self).unwrap_or_default();
         let fields =
             [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
-        (status, self.fields.map(|own| *own).unwrap_or_default(), fields, body).into_response()
+        let own = self.fields.as_deref().cloned().unwrap_or_default();
+        let mut response = (status, own, fields, body).into_response();
+        // The door says it in the reader's language.
+        response.extensions_mut().insert(Arc::new(self));
+        response
     }
 }

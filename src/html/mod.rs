@@ -4,6 +4,7 @@ mod assets;
 mod clip;
 pub mod dashboard;
 mod language;
+pub mod message;
 pub mod waiting;
 mod wording;
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::domain::service::Theme;
-use crate::html::wording::{self, Phrase, Wording};
+use crate::html::language::key;
+use crate::html::wording::{self, Phrase, Said};
 use crate::html::{Language, RenderError, assets, clip, render};
 
 /// Bytes that a title, a message and log lines may take when escaped, so that the whole page stays
@@ -23,9 +24,11 @@ const QUERY: usize = 300;
 /// The fields that go with every one of these pages, beside its status and `Retry-After`: never
 /// cached, never indexed, nothing loaded, no address passed on.
 #[must_use]
-pub fn fields() -> [(&'static str, &'static str); 6] {
+pub fn fields(language: Language) -> [(&'static str, &'static str); 8] {
     [
         ("content-type", "text/html; charset=utf-8"),
+        ("content-language", language.code()),
+        ("vary", "accept-language"),
         ("cache-control", "no-store"),
         ("x-robots-tag", "noindex"),
         ("x-content-type-options", "nosniff"),
@@ -192,15 +195,15 @@ struct RefusalContext {
 /// # Errors
 /// [`RenderError`] says which template is broken.
 pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
-    let wording = Wording::of(view.language);
+    let language = view.language;
     let after = view.state.look_again().as_secs();
-    let (phase, phrase) = match view.state {
-        WaitingState::Waking { probing: false, .. } => ("waking", wording.waking),
-        WaitingState::Waking { probing: true, .. } => ("waking", wording.probing),
-        WaitingState::Stopping { .. } => ("stopping", wording.stopping),
-        WaitingState::Failed { .. } => ("failed", wording.failed),
+    let (phase, said) = match view.state {
+        WaitingState::Waking { probing: false, .. } => ("waking", Said::Waking),
+        WaitingState::Waking { probing: true, .. } => ("waking", Said::Probing),
+        WaitingState::Stopping { .. } => ("stopping", Said::Stopping),
+        WaitingState::Failed { .. } => ("failed", Said::Failed),
     };
-    let mut frame = frame(view.title, view.theme, view.language, phase, phrase);
+    let mut frame = frame(view.title, view.theme, language, phase, Phrase::of(language, said));
     frame.live = true;
     frame.again = again_at(view.query);
     if let WaitingState::Waking { probing: true, .. } = view.state {
@@ -210,22 +213,26 @@ pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
         frame,
         message: view.message.map(|message| clip::beginning(message, MESSAGE)),
         time: None,
-        retry: wording.retry,
+        retry: language.get(key::WAITING_RETRY),
         wait: String::new(),
-        log_title: wording.log,
+        log_title: language.get(key::WAITING_LOG),
         log: String::new(),
         hint: None,
     };
     match view.state {
-        WaitingState::Waking { elapsed, usual, .. } => follow(&mut context, wording, elapsed, usual, after),
-        WaitingState::Stopping { usual } => follow(&mut context, wording, Duration::ZERO, usual, after),
+        WaitingState::Waking { elapsed, usual, .. } => follow(&mut context, language, elapsed, usual, after),
+        WaitingState::Stopping { usual } => follow(&mut context, language, Duration::ZERO, usual, after),
         WaitingState::Failed { retry_after, log } => {
             // It is about the wait, which is over.
             context.message = None;
-            context.wait = wording::fill(wording.wait, &wording::duration_up(retry_after));
+            let wait = language.get(key::WAITING_WAIT);
+            context.wait = wording::fill(wait, &wording::duration_up(language, retry_after));
             context.log = clip::newest(log, LOG);
-            context.frame.data =
-                vec![("wait", retry_after.as_millis().to_string()), ("in", wording.wait.into())];
+            context.frame.data = vec![
+                ("wait", retry_after.as_millis().to_string()),
+                ("in", wait.into()),
+                ("units", wording::units(language)),
+            ];
         }
     }
     render("waiting/page.html", &context)
@@ -234,32 +241,37 @@ pub fn page(view: &WaitingView<'_>) -> Result<String, RenderError> {
 /// What a page that follows the service has, beside the failure page.
 fn follow(
     context: &mut WaitingContext,
-    wording: &'static Wording,
+    language: Language,
     elapsed: Duration,
     usual: Option<Duration>,
     after: u64,
 ) {
     let late = usual.is_some_and(|usual| elapsed > usual);
-    let shown = usual.map(wording::duration_up);
-    let say = |text| shown.as_ref().map(|usual| wording::fill(text, usual));
+    let shown = usual.map(|usual| wording::duration_up(language, usual));
+    let say = |key| shown.as_ref().map(|usual| wording::fill(language.get(key), usual));
     context.time = Some(Time {
-        elapsed: wording::duration(elapsed),
-        usual: say(if late { wording.late } else { wording.usual }),
+        elapsed: wording::duration(language, elapsed),
+        usual: say(if late { key::WAITING_LATE } else { key::WAITING_USUAL }),
         progress: usual.map(|usual| progress(elapsed, usual)),
-        label: wording.progress,
+        label: language.get(key::WAITING_PROGRESS),
     });
-    context.hint = Some(wording::fill(wording.hint, &format!("{after} s")));
+    let after_shown = wording::duration(language, Duration::from_secs(after));
+    context.hint = Some(wording::fill(language.get(key::WAITING_HINT), &after_shown));
     context.frame.refresh = Some(after);
-    let both = |phrase: Phrase| format!("{}|{}", phrase.word, phrase.what);
+    let both = |said| {
+        let phrase = Phrase::of(language, said);
+        format!("{}|{}", phrase.word, phrase.what)
+    };
     let data = &mut context.frame.data;
     data.push(("elapsed", elapsed.as_millis().to_string()));
     data.extend(usual.map(|usual| ("usual", usual.as_millis().to_string())));
-    data.extend(say(wording.late).map(|late| ("late", late)));
-    data.push(("waking", both(wording.waking)));
-    data.push(("probing", both(wording.probing)));
-    data.push(("stopping", both(wording.stopping)));
-    data.push(("failed", both(wording.failed)));
-    data.push(("lost", wording.lost.into()));
+    data.extend(say(key::WAITING_LATE).map(|late| ("late", late)));
+    data.push(("waking", both(Said::Waking)));
+    data.push(("probing", both(Said::Probing)));
+    data.push(("stopping", both(Said::Stopping)));
+    data.push(("failed", both(Said::Failed)));
+    data.push(("lost", language.get(key::WAITING_LOST).into()));
+    data.push(("units", wording::units(language)));
 }
 
 /// How full the line is, out of a thousand: four fifths at the usual time, then ever slower, and
@@ -277,13 +289,13 @@ fn progress(elapsed: Duration, usual: Duration) -> u64 {
 /// # Errors
 /// [`RenderError`] says which template is broken.
 pub fn refusal(view: &RefusalView<'_>) -> Result<String, RenderError> {
-    let wording = Wording::of(view.language);
-    let phrase = (wording.refused)(view.refused);
+    let phrase = Phrase::refusal(view.language, view.refused);
     let mut frame = frame(view.title, view.theme, view.language, "refused", phrase);
     frame.refresh = view.retry_after.map(|after| after.as_secs().max(1));
     frame.again = again_at(view.query);
     let helps = !matches!(view.refused, Refused::UnknownHost | Refused::Disabled);
-    render("waiting/refusal.html", &RefusalContext { frame, retry: helps.then_some(wording.retry) })
+    let retry = helps.then_some(view.language.get(key::WAITING_RETRY));
+    render("waiting/refusal.html", &RefusalContext { frame, retry })
 }
 
 /// The same address without its fragment, which only the browser knows.

@@ -6,7 +6,8 @@
 const one = (what, at = document) => at.querySelector(what);
 const all = (what, at = document) => [...at.querySelectorAll(what)];
 const body = document.body, lang = document.documentElement.lang;
-const [ago, lasts, day, opens, cutSince, noAnswer, copyWord, copiedWord, logEnds, crowdedSince, justNow] = body.dataset.words.split('|');
+const [ago, lasts, opens, cutSince, noAnswer, copyWord, copiedWord, logEnds, crowdedSince, justNow] = body.dataset.words.split('|');
+const [second, minute, hour, day] = body.dataset.units.split('|');
 const skew = body.dataset.now - Date.now();
 const now = () => Date.now() + skew;
 
@@ -18,10 +19,10 @@ if (here.searchParams.has('said')) { here.searchParams.delete('said'); here.sear
 // Times, by the rules of src/html/dashboard/format.rs.
 const units = (ms) => {
   const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60), d = Math.floor(h / 24);
-  if (m < 1) return [[s, 's']];
-  if (h < 1) return [[m, 'min'], [s % 60, 's']];
-  if (d < 1) return [[h, 'h'], [m % 60, 'min']];
-  return [[d, day], [h % 24, 'h']];
+  if (m < 1) return [[s, second]];
+  if (h < 1) return [[m, minute], [s % 60, second]];
+  if (d < 1) return [[h, hour], [m % 60, minute]];
+  return [[d, day], [h % 24, hour]];
 };
 const words = (list) => list.filter(([n], at) => n || !at).map(([n, unit]) => `${n}\u00a0${unit}`).join(' ');
 const offset = -60 * new Date().getTimezoneOffset();

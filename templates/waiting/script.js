@@ -1,14 +1,15 @@
 // The page can do without: it follows the service's phase and loads itself again when that is
 // ready. All it knows and says stands in the data attributes of <main>.
 (() => {
-const element = (id) => document.getElementById(id);
-const main = element('main'), data = main.dataset, bar = element('bar');
+const $ = (id) => document.getElementById(id);
+const main = $('main'), data = main.dataset, bar = $('bar');
 const now = () => performance.now();
-const say = (id, text) => { const at = element(id); if (at && at.textContent !== text) at.textContent = text; };
-const show = (id, visible) => { if (element(id)) element(id).hidden = !visible; };
+const say = (id, text) => { const at = $(id); if (at && at.textContent !== text) at.textContent = text; };
+const show = (id, visible) => { if ($(id)) $(id).hidden = !visible; };
+const [sec, min] = data.units.split('|');
 const format = (ms) => {
-  const s = Math.floor(ms / 1000);
-  return s < 60 ? `${s} s` : `${Math.floor(s / 60)} min ${s % 60} s`;
+  const s = ms / 1000 | 0;
+  return (s < 60 ? '' : (s / 60 | 0) + min) + s % 60 + sec;
 };
 let phase = data.step || data.phase, source, cuts = 0, heard = now(), leaving = false;
 let usual = +data.usual || 0, began = now() - (+data.elapsed || 0);
@@ -57,7 +58,7 @@ const tick = () => {
     if (elapsed > usual) say('usual', data.late);
     // Four fifths at the usual time; then ever slower, and never full.
     const share = elapsed / usual;
-    if (bar) bar.value = 1000 * (share < 1 ? 0.8 * share : 1 - 0.2 / Math.sqrt(share));
+    if (bar) bar.value = 1000 * (share < 1 ? 0.8 * share : 1 - 0.2 / share ** 0.5);
   }
   if (now() - heard > 30000 && !leaving) { source.close(); listen(); }
 };
@@ -80,7 +81,7 @@ const listen = () => {
   });
   source.onerror = () => {
     if (leaving) return;
-    if (element('note').hidden) say('note', data.lost.replace('{}', new Date().toLocaleTimeString(document.documentElement.lang)));
+    if ($('note').hidden) say('note', data.lost.replace('{}', new Date().toLocaleTimeString(document.documentElement.lang)));
     show('note', true);
     if (source.readyState !== 2) return;
     if (++cuts < 4) setTimeout(listen, 3000);
@@ -89,7 +90,7 @@ const listen = () => {
 };
 
 // The link would lose the fragment.
-element('retry').firstElementChild.onclick = () => { location.reload(); return false; };
+$('retry').firstElementChild.onclick = () => { location.reload(); return false; };
 if (phase !== 'failed') listen();
 setInterval(tick, 1000);
 tick();

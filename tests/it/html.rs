@@ -16,6 +16,10 @@ use wakedock::html::waiting::{
 
 const NASTY: &str = r#""><script>alert(1)</script><img src=x onerror=alert(2)>' onload='x {{ 7*7 }} {% raw %} </title></style> ]]> `${x}` \u003c | &lt;"#;
 
+fn french() -> Language {
+    Language::from_code("fr").unwrap()
+}
+
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -63,11 +67,12 @@ fn english(state: WaitingState<'_>) -> String {
         title: "cloud.example.com",
         message: None,
         theme: Theme::Auto,
-        language: Language::English,
+        language: Language::ENGLISH,
         query: None,
         state,
     };
-    page(&view).unwrap()
+    // A figure and its unit stay on one line.
+    page(&view).unwrap().replace('\u{a0}', " ")
 }
 
 #[derive(Debug)]
@@ -213,11 +218,12 @@ fn the_policy_admits_exactly_what_is_inside() {
 
 #[test]
 fn trap_4_the_fields_keep_caches_and_robots_away() {
-    let fields = BTreeMap::from(fields());
+    let fields = BTreeMap::from(fields(french()));
     assert_eq!(fields["cache-control"], "no-store");
     assert_eq!(fields["x-robots-tag"], "noindex");
     assert_eq!(fields["content-type"], "text/html; charset=utf-8");
     assert_eq!(fields["content-security-policy"], content_security_policy());
+    assert_eq!((fields["content-language"], fields["vary"]), ("fr", "accept-language"));
     for (name, value) in fields {
         assert!(http::HeaderName::from_static(name).as_str() == name);
         http::HeaderValue::from_static(value);
@@ -253,11 +259,11 @@ fn states_say_what_is_and_how_long_it_takes() {
         title: "Nuage",
         message: Some("Bonjour"),
         theme: Theme::Dark,
-        language: Language::French,
+        language: french(),
         query: None,
         state: WaitingState::Waking { probing: true, elapsed: seconds(4), usual: Some(seconds(6)) },
     };
-    let html = page(&view).unwrap();
+    let html = page(&view).unwrap().replace('\u{a0}', " ");
     for text in [r#"lang="fr""#, ">Réveil<", "ne répond pas encore", "d’habitude 6 s", "Bonjour"] {
         assert!(html.contains(text), "{text} is not in {html}");
     }
@@ -271,7 +277,7 @@ fn the_message_is_not_shown_when_the_wake_failed() {
             title: "a",
             message: Some("Back in a moment."),
             theme: Theme::Auto,
-            language: Language::English,
+            language: Language::ENGLISH,
             query: None,
             state,
         })
@@ -323,7 +329,7 @@ fn it_is_readable_without_script() {
             title: "a",
             message: None,
             theme: Theme::Auto,
-            language: Language::English,
+            language: Language::ENGLISH,
             query: Some(query),
             state: WaitingState::Stopping { usual: None },
         })
@@ -358,7 +364,7 @@ fn themes_are_forced_or_left_to_the_browser() {
     ] {
         let state = WaitingState::Stopping { usual: None };
         let view =
-            WaitingView { title: "a", message: None, theme, language: Language::English, query: None, state };
+            WaitingView { title: "a", message: None, theme, language: Language::ENGLISH, query: None, state };
         let html = page(&view).unwrap();
         assert!(html.contains(&format!(r#"name="color-scheme" content="{scheme}""#)), "{theme:?}");
         let media = html.split_once("<style media=\"").map(|(_, after)| after.split_once('"').unwrap().0);
@@ -406,7 +412,7 @@ fn refusals_are_plain_and_say_what_to_do() {
     let view = |refused, retry_after| RefusalView {
         title: "cloud.example.com",
         theme: Theme::Auto,
-        language: Language::English,
+        language: Language::ENGLISH,
         query: None,
         refused,
         retry_after,

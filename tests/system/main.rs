@@ -29,6 +29,7 @@ mod dashboards;
 mod descriptors;
 mod engine_faults;
 mod figures;
+mod french;
 mod grpc;
 mod h2spec;
 mod harbour;

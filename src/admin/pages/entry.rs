@@ -12,9 +12,10 @@ use crate::admin::pages::form::Sent;
 use crate::admin::pages::users::sentence;
 use crate::admin::pages::visit::{self, Visit};
 use crate::admin::peer::Origin;
+use crate::admin::speech;
 use crate::html::Language;
 use crate::html::dashboard::pages::{Login, Provider, Setup};
-use crate::html::dashboard::{Frame, Place, pages, say};
+use crate::html::dashboard::{Frame, Place, how_long, pages, say};
 
 /// Nobody is logged in on these pages, whatever the browser brought along.
 fn outside(visit: &Visit) -> Frame {
@@ -74,8 +75,7 @@ pub(super) fn refused(visit: &Visit, error: &SignInError, wrong: &str) -> (Statu
     match error {
         SignInError::Wrong(_) => (StatusCode::UNAUTHORIZED, text(wrong, &[])),
         SignInError::TooMany(many) => {
-            let seconds = many.retry_after.as_millis().div_ceil(1000);
-            let time = format!("{seconds}\u{a0}s");
+            let time = how_long(visit.language, many.retry_after);
             (StatusCode::TOO_MANY_REQUESTS, text("login.later", &[("time", &time)]))
         }
         SignInError::Busy => (StatusCode::SERVICE_UNAVAILABLE, text("login.busy", &[])),
@@ -168,7 +168,7 @@ pub(super) async fn display(sent: Sent) -> Response {
         keep(visit::THEME, if *theme == "auto" { "" } else { theme });
     }
     if sent.has("language") {
-        keep(visit::LANGUAGE, Language::from_code(sent.get("language")).map_or("", Language::code));
+        keep(speech::CHOSEN, Language::from_code(sent.get("language")).map_or("", Language::code));
     }
     response
 }

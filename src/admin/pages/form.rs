@@ -8,7 +8,7 @@ use crate::admin::AdminState;
 use crate::admin::pages::visit::pairs_of;
 use crate::admin::problem::Problem;
 use crate::config::sources::labels;
-use crate::html::dashboard::service::{Field, Form, Wrong};
+use crate::html::dashboard::service::{Field, Form, General, Wrong};
 use crate::supervisor::catalog::FieldProblem;
 
 /// No form of ours is longer.
@@ -128,7 +128,11 @@ pub(super) fn form(name: Option<&str>, known: impl Fn(&str) -> Known, problems: 
     Form {
         more_open: more.iter().any(|field| field.error.is_some()),
         general: general
-            .map(|problem| format!("{} {}: {}.", problem.key, problem.reason, problem.mend))
+            .map(|problem| General {
+                key: problem.key.clone(),
+                reason: problem.reason.clone(),
+                mend: problem.mend.clone(),
+            })
             .collect(),
         errors: problems.len(),
         main,

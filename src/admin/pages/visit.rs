@@ -1,15 +1,16 @@
 //! Who looks at a page, in which language and theme, and what stands around it.
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{ACCEPT_LANGUAGE, HOST, USER_AGENT};
+use axum::http::header::{HOST, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
 use crate::admin::audit;
-use crate::admin::auth::{Client, cookies_named};
+use crate::admin::auth::Client;
 use crate::admin::caller::{Caller, Via};
 use crate::admin::pages::front::Front;
 use crate::admin::peer::Origin;
+use crate::admin::speech::{self, cookie};
 use crate::admin::{AdminState, ConfigStatus};
 use crate::clock;
 use crate::domain::service::Theme;
@@ -20,7 +21,6 @@ use crate::store::StoreHealth;
 use crate::supervisor::catalog::By;
 
 pub(super) const THEME: &str = "wakedock_theme";
-pub(super) const LANGUAGE: &str = "wakedock_language";
 const OFFSET: &str = "wakedock_tz";
 
 /// What became of a click: a text `said.KEY`, and whether it is bad news.
@@ -75,7 +75,7 @@ impl FromRequestParts<AdminState> for Visit {
 impl Visit {
     pub(in crate::admin) fn new(parts: &Parts, state: &AdminState) -> Self {
         let origin = parts.extensions.get::<Origin>();
-        let chosen = cookie(&parts.headers, LANGUAGE).and_then(Language::from_code);
+        let chosen = speech::chosen(&parts.headers);
         let offset = cookie(&parts.headers, OFFSET).and_then(|offset| offset.parse().ok()).unwrap_or(0);
         Self {
             state: state.clone(),
@@ -85,7 +85,7 @@ impl Visit {
                 agent: text(&parts.headers, USER_AGENT).to_owned(),
             },
             secure: origin.is_some_and(|origin| origin.secure),
-            language: chosen.unwrap_or_else(|| Language::from_accept(text(&parts.headers, ACCEPT_LANGUAGE))),
+            language: chosen.unwrap_or_else(|| Language::accepted(&parts.headers)),
             chosen,
             theme: theme(cookie(&parts.headers, THEME).unwrap_or_default()),
             // No place on Earth is further from Greenwich.
@@ -215,10 +215,6 @@ pub(super) fn theme(word: &str) -> Theme {
 
 fn text(headers: &HeaderMap, name: HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-fn cookie<'a>(headers: &'a HeaderMap, name: &'a str) -> Option<&'a str> {
-    cookies_named(headers, name).next()
 }
 
 /// The pairs of a query or a form, in their order; a key may stand there more than once.

@@ -37,7 +37,8 @@ pub fn labels_reference() -> String {
          label of the container from one of the same value in its image: both count as the image's.\n\
          - Wildcard hosts count only with `docker.wildcard_labels: true`.\n\
          - `homepage.group` and `homepage.icon` serve where WakeDock's own are absent; the group is compose's \
-         project otherwise.\n\
+         project otherwise. `homepage.name` is not read: a service's name stands in addresses, metrics and the \
+         log, and stays what it is when somebody renames a tile.\n\
          - Containers of `docker compose run` are left alone.\n\n\
          | Label | Also | Value | Default | Meaning |\n|---|---|---|---|---|\n\
          | `wakedock.enable` |  | `true` or `false` |  | Whether it is a service. |\n",

@@ -1,78 +1,69 @@
 //! What templates may call: texts, figures, times. Times are elements that the script keeps current.
 
-use std::sync::Arc;
-
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, State, Value};
 
+use crate::html::Language;
 use crate::html::dashboard::escape::Escaped;
-use crate::html::dashboard::format;
-use crate::html::dashboard::words::{self, Library, Words};
+use crate::html::dashboard::{format, words};
+use crate::html::language::key;
+use crate::html::message;
 
-pub(super) fn add(environment: &mut Environment<'static>, library: &Arc<Library>) {
-    let own = Arc::clone(library);
-    environment.add_function("t", move |state: &State<'_, '_>, key: &str, values: Kwargs| {
-        words::text(own.of(state)?, state, key, &values)
+pub(super) fn add(environment: &mut Environment<'static>) {
+    environment.add_function("t", |state: &State<'_, '_>, key: &str, values: Kwargs| {
+        words::text(state, key, &values)
     });
-    environment.add_function("num", format::number);
-    figure(environment, library, "took", format::took);
-    figure(environment, library, "span", format::span);
-    let own = Arc::clone(library);
+    environment.add_function("known", |state: &State<'_, '_>, start: &str, word: &str| {
+        words::of(state).text(&format!("{start}{word}")).unwrap_or(word).to_owned()
+    });
     environment
-        .add_function("bytes", move |state: &State<'_, '_>, bytes: u64| format::bytes(own.of(state)?, bytes));
-    let own = Arc::clone(library);
-    environment.add_function("day_name", move |state: &State<'_, '_>, ms: i64| {
-        format::day(own.of(state)?, ms, offset(state))
+        .add_function("num", |state: &State<'_, '_>, number: u64| format::number(words::of(state), number));
+    environment.add_function("decimal", |state: &State<'_, '_>, number: &str| {
+        format::decimal(words::of(state), number)
     });
-    time(environment, library, "ago", |words, now, ms, _| {
-        if now - ms < 1000 {
-            return Ok(words.get("time.now")?.to_owned());
-        }
-        Ok(words.get("time.ago")?.replace("{}", &format::span(words, now - ms)?))
+    figure(environment, "took", format::took);
+    figure(environment, "span", format::span);
+    environment
+        .add_function("bytes", |state: &State<'_, '_>, bytes: u64| format::bytes(words::of(state), bytes));
+    environment.add_function("day_name", |state: &State<'_, '_>, ms: i64| {
+        format::day(words::of(state), ms, offset(state))
     });
-    time(environment, library, "lasts", |words, now, ms, _| {
-        if now - ms < 1000 {
-            return Ok(words.get("time.now")?.to_owned());
-        }
-        Ok(words.get("time.lasts")?.replace("{}", &format::span(words, now - ms)?))
+    time(environment, "ago", |language, now, ms, _| match now - ms {
+        ..1000 => language.get(key::TIME_NOW).to_owned(),
+        time => language.get(key::TIME_AGO).replace("{}", &format::span(language, time)),
     });
-    time(environment, library, "until", |words, now, ms, _| format::countdown(words, ms - now));
-    time(environment, library, "clock", |_, _, ms, offset| Ok(format::clock(ms, offset)));
-    time(environment, library, "at", |words, _, ms, offset| format::date_and_time(words, ms, offset));
+    time(environment, "lasts", |language, now, ms, _| match now - ms {
+        ..1000 => language.get(key::TIME_NOW).to_owned(),
+        time => language.get(key::TIME_LASTS).replace("{}", &format::span(language, time)),
+    });
+    time(environment, "until", |language, now, ms, _| format::countdown(language, ms - now));
+    time(environment, "clock", |_, _, ms, offset| format::clock(ms, offset));
+    time(environment, "at", |language, _, ms, offset| format::date_and_time(language, ms, offset));
     environment.add_function("hidden", hidden);
     environment.add_filter("sentence", sentence);
+    environment.add_filter("ours", |state: &State<'_, '_>, text: &str| message::say(words::of(state), text));
     environment.add_filter("ticks", |text: &str| Value::from_safe_string(ticks(text)));
     environment.add_filter("kind", kind);
     environment.add_filter("urlencode", |text: &str| super::encode(text));
 }
 
-fn figure(
-    environment: &mut Environment<'static>,
-    library: &Arc<Library>,
-    name: &'static str,
-    show: fn(&Words, i64) -> Result<String, Error>,
-) {
-    let library = Arc::clone(library);
-    environment.add_function(name, move |state: &State<'_, '_>, ms: i64| show(library.of(state)?, ms));
+fn figure(environment: &mut Environment<'static>, name: &'static str, show: fn(Language, i64) -> String) {
+    environment.add_function(name, move |state: &State<'_, '_>, ms: i64| show(words::of(state), ms));
 }
 
 /// A `<time>` whose kind is the function's name: the script goes on counting by it.
 fn time(
     environment: &mut Environment<'static>,
-    library: &Arc<Library>,
     name: &'static str,
-    show: fn(&Words, i64, i64, i32) -> Result<String, Error>,
+    show: fn(Language, i64, i64, i32) -> String,
 ) {
-    let library = Arc::clone(library);
     environment.add_function(name, move |state: &State<'_, '_>, ms: i64| {
-        let words = library.of(state)?;
-        let now = whole(state, "now");
-        let text = show(words, now, ms, offset(state))?;
+        let text = show(words::of(state), whole(state, "now"), ms, offset(state));
         let iso = format::iso(ms);
-        Ok::<_, Error>(Value::from_safe_string(format!(
+        Value::from_safe_string(format!(
             r#"<time data-t="{name}" datetime="{iso}">{}</time>"#,
             Escaped(&text)
-        )))
+        ))
     });
 }
 

@@ -1,6 +1,6 @@
 //! The dashboard's pages: view structs become HTML, and nothing here knows where a view comes from.
 //!
-//! Templates and texts are made ready by the first page and let go some time after the last one
+//! Templates are made ready by the first page and let go some time after the last one
 //! ([`release`]): a dashboard that nobody looks at costs nothing.
 
 pub mod assets;
@@ -113,7 +113,7 @@ fn environment() -> Result<Environment<'static>, RenderError> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.map_err(|error| failed("syntax", error))?);
     environment.set_formatter(escape::format);
-    functions::add(&mut environment, &Arc::default());
+    functions::add(&mut environment);
     let path = |at: usize| assets::all().get(at).map(|asset| asset.path.as_str());
     let asset = context! {
         style => path(0), script => path(1), icon => path(2), reference => path(3), more => path(4)
@@ -152,10 +152,15 @@ fn page(
 /// # Errors
 /// [`RenderError`] where there is no such text.
 pub fn say(language: Language, key: &str, places: &[(&str, &str)]) -> Result<String, RenderError> {
-    let library = words::Library::default();
-    let words = library.words(language).map_err(|error| failed("words", error))?;
-    let text = words.get(key).map_err(|error| failed("words", error))?;
+    let text = words::get(language, key).map_err(|error| failed("words", error))?;
     Ok(places.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value)))
+}
+
+/// How long somebody has to wait, never less than it is: `45 s`, `2 min 5 s`.
+#[must_use]
+pub fn how_long(language: Language, time: Duration) -> String {
+    let seconds = time.as_millis().div_ceil(1000).try_into().unwrap_or(i64::MAX / 1000);
+    format::countdown(language, seconds.min(i64::MAX / 1000) * 1000)
 }
 
 /// A text as a part of a path.

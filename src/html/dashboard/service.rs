@@ -199,7 +199,15 @@ pub struct Form {
     /// How many mistakes there are.
     pub errors: usize,
     /// Those that belong to no field.
-    pub general: Vec<String>,
+    pub general: Vec<General>,
+}
+
+/// What is wrong with a key that has no field.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct General {
+    pub key: String,
+    pub reason: String,
+    pub mend: String,
 }
 
 /// One field: its key is the one of the configuration.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::ACCEPT_LANGUAGE;
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 
 use crate::clock;
@@ -27,7 +27,7 @@ impl Reader {
     /// `None`: a program asked.
     pub(in crate::proxy) fn of(request: &Request<Incoming>) -> Option<Self> {
         ask::is_navigation(request).then(|| Self {
-            languages: request.headers().get(ACCEPT_LANGUAGE).cloned(),
+            languages: languages(request.headers()),
             query: request.uri().query().map(Into::into),
         })
     }
@@ -36,6 +36,17 @@ impl Reader {
         let accepted = self.languages.as_ref().and_then(|value| value.to_str().ok());
         accepted.map_or_else(Language::default, Language::from_accept)
     }
+}
+
+/// The value of `Accept-Language`; of several lines, which no browser sends, one.
+fn languages(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(ACCEPT_LANGUAGE).iter();
+    let first = lines.next()?;
+    if lines.next().is_none() {
+        return Some(first.clone());
+    }
+    let lines: Vec<&[u8]> = headers.get_all(ACCEPT_LANGUAGE).iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&lines.join(&b',')).ok()
 }
 
 /// The form of an answer about a service.
@@ -58,14 +69,18 @@ pub(in crate::proxy) fn for_service(
         }
         other => return refusal(title, page.theme, reader, other),
     };
-    rendered(waiting::page(&WaitingView {
-        title,
-        message: page.message.as_deref(),
-        theme: page.theme,
-        language: reader.language(),
-        query: reader.query.as_deref(),
-        state,
-    }))
+    let language = reader.language();
+    rendered(
+        language,
+        waiting::page(&WaitingView {
+            title,
+            message: page.message.as_deref(),
+            theme: page.theme,
+            language,
+            query: reader.query.as_deref(),
+            state,
+        }),
+    )
 }
 
 /// The form of an answer about a host that no service has.
@@ -97,14 +112,18 @@ pub(in crate::proxy) fn look_again(snapshot: &Snapshot) -> Duration {
 fn refusal(title: &str, theme: Theme, reader: &Reader, trouble: &Trouble) -> Page {
     let Some(refused) = refused(trouble) else { return Page::Text };
     let Verdict { retry_after, .. } = verdict(trouble);
-    rendered(waiting::refusal(&RefusalView {
-        title,
-        theme,
-        language: reader.language(),
-        query: reader.query.as_deref(),
-        refused,
-        retry_after,
-    }))
+    let language = reader.language();
+    rendered(
+        language,
+        waiting::refusal(&RefusalView {
+            title,
+            theme,
+            language,
+            query: reader.query.as_deref(),
+            refused,
+            retry_after,
+        }),
+    )
 }
 
 /// The refusals that have a page; the rest is for programs.
@@ -144,9 +163,9 @@ fn refused(trouble: &Trouble) -> Option<Refused> {
 }
 
 /// A page that cannot be rendered is a mistake of ours; the person still gets the answer.
-fn rendered(page: Result<String, crate::html::RenderError>) -> Page {
+fn rendered(language: Language, page: Result<String, crate::html::RenderError>) -> Page {
     match page {
-        Ok(html) => Page::Html(html),
+        Ok(html) => Page::Html { html, language },
         Err(error) => {
             tracing::error!(%error, "a page was not rendered");
             Page::Text

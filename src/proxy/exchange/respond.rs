@@ -9,7 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::domain::words::{Reason, Refusal};
-use crate::html::waiting;
+use crate::html::{Language, waiting};
 use crate::proxy::downstream::state::Active;
 use crate::proxy::exchange::body::ResponseBody;
 use crate::proxy::fields::{X_REQUEST_ID, X_WAKEDOCK};
@@ -216,8 +216,8 @@ pub(in crate::proxy) enum Page {
     Text,
     /// None: for a gRPC call all is said in fields.
     Grpc,
-    /// HTML for a person, already escaped.
-    Html(String),
+    /// HTML for a person, already escaped, and the language it is in.
+    Html { html: String, language: Language },
 }
 
 impl Page {
@@ -254,10 +254,10 @@ pub(in crate::proxy) fn respond(
     request_id: &HeaderValue,
     active: Active,
 ) -> Response<ResponseBody> {
-    let (body, html, grpc) = match page {
-        Page::Text => (format!("{}\n", verdict.text), false, false),
-        Page::Grpc => (String::new(), false, true),
-        Page::Html(page) => (page, true, false),
+    let (body, language, grpc) = match page {
+        Page::Text => (format!("{}\n", verdict.text), None, false),
+        Page::Grpc => (String::new(), None, true),
+        Page::Html { html, language } => (html, Some(language), false),
     };
     let length = body.len();
     let body = if *method == Method::HEAD { Bytes::new() } else { Bytes::from(body) };
@@ -268,8 +268,8 @@ pub(in crate::proxy) fn respond(
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_ROBOTS_TAG.clone(), HeaderValue::from_static("noindex"));
-    if html {
-        for (name, value) in waiting::fields() {
+    if let Some(language) = language {
+        for (name, value) in waiting::fields(language) {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
     }

@@ -6,6 +6,7 @@ mod basics;
 mod browsers;
 mod credentials;
 mod ending;
+mod french;
 mod guessing;
 mod limits;
 mod memory;

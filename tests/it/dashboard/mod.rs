@@ -6,6 +6,7 @@ mod languages;
 mod reference;
 mod sample_pages;
 mod samples;
+mod sentences;
 mod structure;
 
 use std::io::Write as _;
@@ -19,6 +20,10 @@ use wakedock::html::dashboard::overview::{self, Sort, rows};
 use wakedock::html::dashboard::{Frame, Notice, Place, assets, release};
 
 use samples::NASTY;
+
+fn french() -> Language {
+    Language::from_code("fr").unwrap()
+}
 
 /// Writes every page as files that a browser can be shown: for whoever works on them, and for the
 /// pictures.
@@ -36,7 +41,7 @@ fn pages_can_be_written_out() {
             std::fs::write(folder.join(format!("{name}-{word}.html")), html).unwrap();
         }
     }
-    for (name, html) in samples::all(&|frame| frame.language = Language::French) {
+    for (name, html) in samples::all(&|frame| frame.language = french()) {
         std::fs::write(folder.join(format!("{name}-fr.html")), html).unwrap();
     }
     assert!(std::fs::read_dir(&folder).unwrap().count() > 40);

@@ -128,14 +128,14 @@ pub(super) fn audit() -> view::Audit {
         entries: vec![
             view::Deed {
                 changes: vec!["idle.stop_after 15m → 30m".into()],
-                ..deed(12 * MINUTE, "anna", "service.put", "jellyfin")
+                ..deed(12 * MINUTE, "anna", "service-changed", "jellyfin")
             },
-            deed(47 * MINUTE, "ben", "service.keep-awake", "code-server"),
-            deed(3 * HOUR, "anna", "auth.login", "anna"),
+            deed(47 * MINUTE, "ben", "keep-awake", "code-server"),
+            deed(3 * HOUR, "anna", "log-in", "anna"),
             view::Deed {
                 via: "socket".into(),
                 address: None,
-                ..deed(26 * HOUR, "root", "user.create", "ben")
+                ..deed(26 * HOUR, "root", "user-created", "ben")
             },
         ],
         next: Some("/audit?cursor=abc".into()),
@@ -170,7 +170,7 @@ pub(super) fn settings() -> view::Settings {
                     key: "caddy.tls".into(),
                     value: Some("maybe".into()),
                     reason: "is none of auto, internal, off".into(),
-                    mend: "write one of them".into(),
+                    mend: "write a duration such as `15m`".into(),
                     place: Some("/etc/wakedock/config.yml:9:8".into()),
                 }],
             }),

@@ -26,7 +26,7 @@ pub(super) const NASTY: &str = r#""><script>alert(1)</script><img src=x onerror=
 
 pub(super) fn frame(place: Place, back: &str) -> Frame {
     Frame {
-        language: Language::English,
+        language: Language::ENGLISH,
         theme: Theme::Auto,
         person: Some(Person { name: "anna".into(), role: Role::Admin, leaves: true }),
         csrf: "b3f1c2d4e5a697887766554433221100".into(),
@@ -192,7 +192,7 @@ pub(super) fn trouble_of(service: Option<&str>, container: Option<&str>) -> Trou
         key: "wakedock.stop-after".into(),
         value: Some("15".into()),
         reason: "is a bare number, and a duration carries its unit".into(),
-        mend: "write `15m` for minutes".into(),
+        mend: "write `15s` for seconds, `15m` for minutes or `15ms` for milliseconds".into(),
         origin: Origin::Label,
         container: container.map(Into::into),
     };
@@ -409,7 +409,7 @@ pub(super) fn all(change: &dyn Fn(&mut Frame)) -> Vec<(&'static str, String)> {
     asleep.problems.push(Problem {
         key: "idle.stop_after".into(),
         reason: "is a bare number, and a duration carries its unit".into(),
-        mend: "write `15m` for minutes".into(),
+        mend: "write `15s` for seconds, `15m` for minutes or `15ms` for milliseconds".into(),
         origin: Origin::Label,
     });
     let filled = New {

@@ -34,6 +34,11 @@ pub struct Manner {
 
 impl Browser {
     pub fn open(manner: Manner) -> Self {
+        Self::open_in("en-GB", manner)
+    }
+
+    /// One whose person reads this language.
+    pub fn open_in(language: &str, manner: Manner) -> Self {
         let folder = tempfile::Builder::new().prefix("wakedock-browser-").tempdir().expect("a folder");
         let port = free_port();
         let process = launch(folder.path(), port);
@@ -48,7 +53,7 @@ impl Browser {
             (answer.json()["value"]["ready"] == true).then_some(())
         });
         let profile = browser._folder.path().join("profile");
-        let new = browser.ask("POST", "/session", Some(capabilities(manner, &profile)));
+        let new = browser.ask("POST", "/session", Some(capabilities(language, manner, &profile)));
         browser.session = new["sessionId"].as_str().expect("a session").to_owned();
         browser
     }
@@ -219,7 +224,7 @@ fn launch(folder: &Path, port: u16) -> Process {
     Process::start(&mut command, &folder.join("chromedriver.log"), || ())
 }
 
-fn capabilities(manner: Manner, profile: &Path) -> Value {
+fn capabilities(language: &str, manner: Manner, profile: &Path) -> Value {
     let arguments = [
         "--headless",
         "--no-sandbox",
@@ -230,7 +235,9 @@ fn capabilities(manner: Manner, profile: &Path) -> Value {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        "--lang=en-GB",
+        &format!("--lang={language}"),
+        // What it says in `Accept-Language`, also where its own words are another language's.
+        &format!("--accept-lang={language}"),
         &format!("--user-data-dir={}", profile.display()),
     ];
     let mut options = json!({ "args": arguments });
