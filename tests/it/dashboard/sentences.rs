@@ -66,6 +66,7 @@ const NO_SENTENCES: &[&str] = &[
     "attachment; filename=\"wakedock-backup.redb\"",
     "expires_in {reason}",
     "for {0}",
+    "id: {id}\n\n",
     "name or role ",
     "name {error}",
     "name {reason}",

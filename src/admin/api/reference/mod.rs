@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::admin::AdminState;
 use crate::admin::api::query::Query;
-use crate::admin::api::router::{ApiRouter, at};
+use crate::admin::api::router::{ApiRouter, Use, at};
 use crate::admin::api::{accept, openapi};
 use crate::admin::pages::answer;
 use crate::admin::pages::visit::Visit;
@@ -26,7 +26,7 @@ use crate::html::dashboard::reference::{self, Reference};
 pub(in crate::admin) const PATH: &str = "/api/v1/reference";
 const HTML: &str = "text/html";
 
-pub(super) fn routes() -> ApiRouter {
+pub(super) fn routes<U: Use>() -> ApiRouter<U> {
     ApiRouter::new()
         .any(at!("/api/v1/reference": get get_reference))
         .any(at!("/api/v1/reference/{part}": get get_reference_part))
