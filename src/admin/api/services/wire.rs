@@ -8,6 +8,7 @@ use crate::admin::api::wire::{Time, millis, one_of, one_of_or_null};
 use crate::clock;
 use crate::config::SourceProblem;
 use crate::domain::host::HostPattern;
+use crate::domain::service::ServiceSpec;
 use crate::domain::words::{Origin, Phase, StopCause, WakeCause, WakeOutcome};
 use crate::store::{Session, Wake};
 use crate::supervisor::catalog::Entry;
@@ -199,7 +200,10 @@ impl Service {
     pub fn new(fleet: &Fleet, entry: Option<&Entry>, handle: Option<&ServiceHandle>) -> Self {
         let mut service = Self::of_entry(entry);
         if let Some(handle) = handle {
-            service.take(fleet, handle);
+            let own = handle.spec();
+            // What was just said is in the catalog a moment before its actor has heard of it.
+            let spec = entry.and_then(|entry| entry.spec.as_deref()).unwrap_or(&own);
+            service.take(fleet, handle, spec);
         }
         service
     }
@@ -236,9 +240,8 @@ impl Service {
         }
     }
 
-    fn take(&mut self, fleet: &Fleet, handle: &ServiceHandle) {
+    fn take(&mut self, fleet: &Fleet, handle: &ServiceHandle, spec: &ServiceSpec) {
         let snapshot = handle.snapshot();
-        let spec = handle.spec();
         let (usage, awake) = (handle.usage(), handle.awake());
         self.name = spec.name.to_string();
         self.phase = Some(snapshot.phase.as_str());
