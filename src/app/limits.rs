@@ -30,6 +30,9 @@ pub(super) fn tune_allocator() {
 /// How often is looked, and how often given back in any case.
 const LOOK: Duration = Duration::from_secs(2);
 const LOOKS: u32 = 30;
+/// So many looks at the most until code that is in use is let go of again: what it costs to map it
+/// anew is a millisecond.
+const PATIENCE: u32 = 5;
 /// So many connections parked since are about a megabyte.
 const WORTH_IT: usize = 64;
 /// So many kB more than before are looked into; where there is much, an eighth of it.
@@ -90,8 +93,8 @@ impl Resident {
 }
 
 /// When code is let go of: when more is mapped than there was at the least, and no more comes. Where
-/// that is back one look later it is in use, and is let go of after one look more, two, four, and so
-/// on, so that what is in use is seldom let go of, and what is not does not stay.
+/// that is back one look later it is in use, and is let go of after one look more, two, four and then
+/// each time five, so that what is in use is seldom let go of, and what is not does not stay.
 #[derive(Debug, Default)]
 struct Code {
     least: Option<u64>,
@@ -115,7 +118,7 @@ impl Code {
         }
         let goes = !more_comes && self.looks > self.patience;
         if goes {
-            self.patience = (self.patience * 2).clamp(1, LOOKS);
+            self.patience = (self.patience * 2).clamp(1, PATIENCE);
             self.looks = 0;
         }
         goes
@@ -180,7 +183,7 @@ mod tests {
         assert!(!code.is_to_go(3500));
         // In use: it comes back at once, each time, and is let go of ever more seldom.
         let gone: Vec<usize> = (0..120).filter(|_| code.is_to_go(7000)).collect();
-        assert_eq!(gone, [1, 3, 6, 11, 20, 37, 68, 99]);
+        assert_eq!(gone[..8], [1, 3, 6, 11, 17, 23, 29, 35]);
         // No longer: once more, and it stays away.
         assert!((0..LOOKS + 2).any(|_| code.is_to_go(7000)));
         assert!((0..200).all(|_| !code.is_to_go(3500)));

@@ -117,7 +117,9 @@ fn slow_ones(dock: &WakeDock) -> Vec<String> {
     for (path, _, _, mut times) in timed {
         let line = format!("{path} under load, {} times: {}", times.count(), times.shown());
         eprintln!("figure: {line}");
-        if times.percentile(99) >= if optimised() { P99 } else { 4 * P99 } {
+        // Nobody waits for a scrape: its half megabyte may take twice as long.
+        let bound = if path == "/metrics" { 2 * P99 } else { P99 };
+        if times.percentile(99) >= if optimised() { bound } else { 4 * bound } {
             slow.push(line);
         }
     }

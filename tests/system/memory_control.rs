@@ -21,17 +21,21 @@ fn bound() -> u64 {
     if optimised() { RESIDENT_KB } else { 4 * RESIDENT_KB }
 }
 
+/// Seconds without a change: longer than the longest pause after which WakeDock looks for what it can
+/// give back.
+const RESTED: u32 = 13;
+
 /// What is resident when nothing has happened for a while: what a burst needed is given back within
 /// seconds, and what is left after a dozen of them stays.
 fn at_rest(dock: &WakeDock) -> u64 {
     let mut before = dock.rss_kb();
     let mut rested = 0;
-    eventually(Duration::from_secs(30), "its memory comes to rest", || {
+    eventually(Duration::from_secs(90), "its memory comes to rest", || {
         std::thread::sleep(Duration::from_millis(1000));
         let now = dock.rss_kb();
         rested = if now.abs_diff(before) < 128 { rested + 1 } else { 0 };
         before = now;
-        (rested == 4).then_some(now)
+        (rested == RESTED).then_some(now)
     })
 }
 

@@ -105,9 +105,9 @@ impl Browser {
 
     /// What stands in the first element that the CSS selector finds, as it is seen.
     pub fn text(&self, selector: &str) -> String {
-        let element = self.find(selector);
-        let text = self.in_session("GET", &format!("/element/{element}/text"), None);
-        text.as_str().expect("a text").to_owned()
+        // In one go: a live page may put another element in its place between finding and reading.
+        let text = self.evaluate(&format!("return document.querySelector({selector:?})?.innerText ?? null"));
+        text.as_str().unwrap_or_else(|| panic!("nothing is {selector}")).trim().to_owned()
     }
 
     fn find(&self, selector: &str) -> String {
