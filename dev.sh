@@ -322,6 +322,9 @@ prove() {
     "$url" "$(sed -n 's/^<h1>\(.*\)<\/h1>$/  \1/p' <<<"$answer")" "$status" "$seconds" "${before:-not known}"
 }
 
+# The link that makes the dashboard's first user; WakeDock says it where there is none.
+first_user() { grep -oE 'http://[^ ]+/setup\?token=[A-Za-z0-9_-]+' "$dev/wakedock.log" | tail -n 1 || true; }
+
 try() { printf '  %-68s # %s\n' "$1" "$2"; }
 
 up() {
@@ -350,7 +353,9 @@ up() {
   cat <<TRY
 
 In a browser on this machine: $(base_url hello)/  $(base_url slow)/  $(base_url echo)/
-To watch:     http://127.0.0.1:$admin/readyz  http://127.0.0.1:$admin/metrics
+Dashboard:    http://127.0.0.1:$admin/
+First user:   $(first_user)
+For machines: http://127.0.0.1:$admin/readyz  http://127.0.0.1:$admin/metrics
 
 They sleep again after 30 s without use: ./dev.sh logs shows it, ./dev.sh status says what sleeps,
 ./dev.sh down removes it all.

@@ -37,7 +37,7 @@ const SCREENS: [Screen; 4] = [
 ];
 
 /// Pages for whoever has logged in, under the names of their pictures.
-const PAGES: [(&str, &str); 16] = [
+const PAGES: [(&str, &str); 18] = [
     ("overview", "/"),
     ("service", "/services/jellyfin"),
     ("service-failed", "/services/n8n"),
@@ -53,6 +53,8 @@ const PAGES: [(&str, &str); 16] = [
     ("audit", "/audit"),
     ("settings", "/settings"),
     ("account", "/account"),
+    ("reference", "/api/v1/reference"),
+    ("reference-services", "/api/v1/reference/services"),
     ("missing", "/services/nobody"),
 ];
 
