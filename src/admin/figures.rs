@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use crate::admin::AdminState;
-use crate::admin::pages::compress::{packed, takes_gzip};
+use crate::admin::gzip::{packed, takes_gzip};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// The text of so many services is made beside the threads that answer: it takes milliseconds.

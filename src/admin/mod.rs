@@ -16,6 +16,7 @@ mod cors;
 mod crowd;
 mod door;
 mod figures;
+mod gzip;
 mod headers;
 mod health;
 mod names;

@@ -8,7 +8,7 @@ mod activity;
 pub(in crate::admin) mod answer;
 mod audit;
 mod caddy;
-pub(in crate::admin) mod compress;
+mod compress;
 mod edit;
 mod entry;
 mod form;
